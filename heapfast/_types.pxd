@@ -1,0 +1,108 @@
+"""Shared widths, kinds, metric ids and absent values of every compiled module.
+
+Imports nothing of the package. The numbering of kinds and metrics is the one of
+`heapfast/catalog/metrics.py`; `tests/unit/catalog/test_metrics.py` holds the two together.
+"""
+from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+
+# Entity kinds. A slot is an index into the table of its kind.
+cdef enum kind_t:
+    KIND_CLUSTER = 0
+    KIND_NAMESPACE = 1
+    KIND_NODE = 2
+    KIND_POD = 3
+    KIND_POD_CONTAINER = 4
+    KIND_SYS_CONTAINER = 5
+    KIND_RESOURCE = 6          # a filesystem, volume, disk or accelerator of one of the others
+    N_KINDS = 7
+
+cdef enum:
+    SLOT_NONE = 0xFFFFFFFF     # "no such entity" in every uint32 slot
+
+
+# Metrics. 0-11 are what a kubelet reports for an entity ("standard"), the rest is derived,
+# 32-43 live on resources, 44 and up are custom metrics in order of first sight.
+cdef enum metric_t:
+    M_UPTIME = 0
+    M_CPU_USAGE = 1
+    M_MEMORY_USAGE = 2
+    M_MEMORY_RSS = 3
+    M_MEMORY_CACHE = 4
+    M_MEMORY_WORKING_SET = 5
+    M_MEMORY_PAGE_FAULTS = 6
+    M_MEMORY_MAJOR_PAGE_FAULTS = 7
+    M_NETWORK_RX = 8
+    M_NETWORK_RX_ERRORS = 9
+    M_NETWORK_TX = 10
+    M_NETWORK_TX_ERRORS = 11
+    N_STANDARD = 12
+    M_CPU_REQUEST = 12
+    M_CPU_LIMIT = 13
+    M_MEMORY_REQUEST = 14
+    M_MEMORY_LIMIT = 15
+    M_CPU_USAGE_RATE = 16
+    M_MEMORY_PAGE_FAULTS_RATE = 17
+    M_MEMORY_MAJOR_PAGE_FAULTS_RATE = 18
+    M_NETWORK_RX_RATE = 19
+    M_NETWORK_RX_ERRORS_RATE = 20
+    M_NETWORK_TX_RATE = 21
+    M_NETWORK_TX_ERRORS_RATE = 22
+    M_RESTART_COUNT = 23
+    M_CPU_NODE_CAPACITY = 24
+    M_MEMORY_NODE_CAPACITY = 25
+    M_CPU_NODE_ALLOCATABLE = 26
+    M_MEMORY_NODE_ALLOCATABLE = 27
+    M_CPU_NODE_UTILIZATION = 28
+    M_MEMORY_NODE_UTILIZATION = 29
+    M_CPU_NODE_RESERVATION = 30
+    M_MEMORY_NODE_RESERVATION = 31
+    M_DISK_IO_READ_BYTES = 32
+    M_DISK_IO_READ_BYTES_RATE = 33
+    M_DISK_IO_WRITE_BYTES = 34
+    M_DISK_IO_WRITE_BYTES_RATE = 35
+    M_FILESYSTEM_USAGE = 36
+    M_FILESYSTEM_LIMIT = 37
+    M_FILESYSTEM_AVAILABLE = 38
+    M_FILESYSTEM_INODES = 39
+    M_FILESYSTEM_INODES_FREE = 40
+    M_ACCELERATOR_MEMORY_TOTAL = 41
+    M_ACCELERATOR_MEMORY_USED = 42
+    M_ACCELERATOR_DUTY_CYCLE = 43
+    N_CATALOG = 44             # first custom metric
+    N_METRICS = 256            # room for 212 custom metrics; further ones are dropped and counted
+
+
+# What a resource is; its kind of label follows from it.
+cdef enum resource_type_t:
+    RESOURCE_FILESYSTEM = 0    # resource_id = id
+    RESOURCE_VOLUME = 1        # resource_id = "Volume:" + id
+    RESOURCE_DISK = 2          # resource_id = id
+    RESOURCE_ACCELERATOR = 3   # make, model, accelerator_id = id
+    N_RESOURCE_TYPES = 4
+
+
+# How an entity came into a batch.
+cdef enum presence_t:
+    PRESENT_NO = 0
+    PRESENT_SCRAPED = 1        # a target reported it
+    PRESENT_STUB = 2           # only the API server knows it: requests and limits, no samples
+    PRESENT_MADE = 3           # made by aggregation: namespaces, the cluster, pods of orphan containers
+
+
+# Text that lives elsewhere. Who hands out a span says how long `ptr` stays valid.
+cdef struct span_t:
+    const char* ptr            # borrowed; not NUL-terminated; NULL only with len 0
+    uint32_t len
+
+
+# int64 columns: "no sample here". double columns use NaN.
+cdef inline int64_t absent_i64() noexcept nogil:
+    return INT64_MIN
+
+
+# Times are Unix nanoseconds in int64 (kubelets state nanoseconds and rates divide by them).
+# TIME_ZERO stands for "unknown": the year-1 instant as its difference to 1970 wraps in int64,
+# so that differences behave as in spec/heapster-pipeline.md N8.
+cdef inline int64_t time_zero() noexcept nogil:
+    return -6795364578871345152

@@ -1,0 +1,80 @@
+"""The one tree of heapfast's exceptions.
+
+In      what went wrong, as fields
+Out     a text that reads "cannot X: got A, want B", with units
+Callers everyone; api/errors.py alone turns these into HTTP
+Never   knows of HTTP, logs, or carries a secret
+"""
+
+from __future__ import annotations
+
+
+class HeapfastError(Exception):
+    """Anything heapfast raises on purpose."""
+
+
+class ConfigError(HeapfastError):
+    """A configuration that cannot be run.
+
+    Attributes:
+        faults: every fault found, in order, each naming its flag.
+    """
+
+    def __init__(self, faults: list[str] | str) -> None:
+        self.faults = [faults] if isinstance(faults, str) else list(faults)
+        super().__init__("; ".join(self.faults))
+
+
+class ScrapeError(HeapfastError):
+    """A target that could not be scraped.
+
+    Attributes:
+        target: the target's address, as in self-metrics.
+        reason: one word for counters: "refused", "timeout", "status", "too_large", "protocol", "tls", "parse" ...
+    """
+
+    def __init__(self, target: str, reason: str, message: str) -> None:
+        self.target = target
+        self.reason = reason
+        super().__init__(f"cannot scrape {target}: {message}")
+
+
+class ParseError(HeapfastError):
+    """Bytes that are not what they should be.
+
+    Attributes:
+        offset: byte offset of the first byte that does not fit, from 0.
+    """
+
+    def __init__(self, what: str, message: str, offset: int) -> None:
+        self.what = what
+        self.offset = offset
+        super().__init__(f"cannot parse {what}: {message} at byte {offset}")
+
+
+class StoreError(HeapfastError):
+    """A request the store cannot follow."""
+
+
+class QueryError(HeapfastError):
+    """A question that cannot be asked. The text goes to the client as it stands."""
+
+
+class SinkError(HeapfastError):
+    """A sink that did not take a batch."""
+
+
+class AuthError(HeapfastError):
+    """A client that may not ask. The text goes to the client as it stands."""
+
+
+class KubeError(HeapfastError):
+    """An API server that could not be asked.
+
+    Attributes:
+        status: HTTP status, or None when there was no answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)

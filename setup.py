@@ -1,0 +1,120 @@
+"""Builds heapfast's compiled modules.
+
+Everything static about the package is in pyproject.toml. This file holds what setuptools
+cannot say there: the extensions in road order (docs/architecture.md) and, in BUILD_ROWS,
+the one table of compiler directives and flags. HEAPFAST_BUILD picks the row;
+HEAPFAST_MODULES (comma-separated full names) limits the build while working on one module.
+"""
+import os
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+EXTENSIONS = [
+    # the floor
+    "heapfast._build",
+    "heapfast._text",
+    "heapfast.codec._quantity",
+    "heapfast.codec._rfc3339",
+    "heapfast.codec._float",
+    # 3: bytes -> rows
+    "heapfast.wire._rows",
+    "heapfast.wire._summary",
+    "heapfast.wire._cadvisor",
+    # 4: memory and numbers
+    "heapfast._entities",
+    "heapfast._batch",
+    "heapfast._kernels",
+    "heapfast._pack",
+    "heapfast._core",
+    # 7: answers as bytes
+    "heapfast.render._json",
+    # the simulated cluster
+    "heapfast.sim._bodies",
+]
+
+CHECKED = {
+    "boundscheck": True,
+    "wraparound": True,
+    "initializedcheck": True,
+    "nonecheck": True,
+    "cdivision": False,
+    "overflowcheck": False,
+}
+UNCHECKED = {
+    "boundscheck": False,
+    "wraparound": False,
+    "initializedcheck": False,
+    "nonecheck": False,
+    "cdivision": True,
+    "overflowcheck": False,
+}
+
+BUILD_ROWS = {
+    "release": {
+        "directives": UNCHECKED,
+        "cflags": ["-O2", "-g1"],
+        "ldflags": [],
+        "macros": [],
+    },
+    "debug": {
+        "directives": CHECKED,
+        "cflags": ["-O1", "-g", "-UNDEBUG"],
+        "ldflags": [],
+        "macros": [("HEAPFAST_DEBUG", "1")],
+    },
+    "coverage": {
+        "directives": {**CHECKED, "linetrace": True},
+        "cflags": ["-O0", "-g"],
+        "ldflags": [],
+        "macros": [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")],
+    },
+    "sanitize": {
+        "directives": CHECKED,
+        "cflags": ["-O1", "-g", "-UNDEBUG", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"],
+        "ldflags": ["-fsanitize=address,undefined"],
+        "macros": [("HEAPFAST_DEBUG", "1")],
+    },
+}
+
+
+def extensions(row, only):
+    build = BUILD_ROWS[row]
+    for name in EXTENSIONS:
+        if only and name not in only:
+            continue
+        yield Extension(
+            name,
+            [name.replace(".", "/") + ".pyx"],
+            extra_compile_args=build["cflags"] + ["-Wno-unused-function", "-Wno-unreachable-code"],
+            extra_link_args=build["ldflags"],
+            define_macros=[*build["macros"], ("HEAPFAST_BUILD_ROW", f'"{row}"')],
+        )
+
+
+def main():
+    row = os.environ.get("HEAPFAST_BUILD", "release")
+    if row not in BUILD_ROWS:
+        raise SystemExit(f"cannot build row {row!r}: HEAPFAST_BUILD must be one of {', '.join(BUILD_ROWS)}")
+    only = set(filter(None, os.environ.get("HEAPFAST_MODULES", "").split(",")))
+    unknown = only - set(EXTENSIONS)
+    if unknown:
+        raise SystemExit(f"cannot build {', '.join(sorted(unknown))}: not in EXTENSIONS of setup.py")
+    setup(
+        ext_modules=cythonize(
+            list(extensions(row, only)),
+            build_dir=f"build/cython-{row}",
+            annotate=os.environ.get("HEAPFAST_ANNOTATE") == "1",
+            compiler_directives={
+                "language_level": 3,
+                "embedsignature": True,
+                "binding": True,
+                **BUILD_ROWS[row]["directives"],
+            },
+            nthreads=0 if only else 2,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
