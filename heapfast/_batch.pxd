@@ -36,7 +36,7 @@ cdef struct frame_t:
     uint32_t* first[N_KINDS]
     uint32_t* child[N_KINDS]
 
-cdef enum entity_flag_t:
+cdef enum:
     ENTITY_KNOWN = 1           # the API server has an object for it
     ENTITY_UNSCHEDULABLE = 2   # nodes: cordoned
     ENTITY_TERMINATED = 4      # pod containers: the API server says it has ended

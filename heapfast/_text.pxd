@@ -1,16 +1,45 @@
-"""Immutable shared text: names, UIDs, labels and images of entities.
+"""Immutable text of entities: names, UIDs, labels, images.
 
-One copy per distinct text that is marked shared (images, "/", "logs"), a copy of its own
-for the rest. Reference counts belong to the loop; readers in threads hold the Batch instead.
+A text is a copy of its own, except those interned in a TextPool (images, "/", "logs", host
+names), of which there is one copy for all. Reference counts belong to the loop; a reader in
+a thread holds the Batch instead, which keeps what it shows from being freed.
 """
-from heapfast._types cimport uint32_t
+from libc.string cimport memcmp
+
+from heapfast._types cimport uint32_t, uint64_t
 
 
 cdef struct text_t:
-    uint32_t refs
-    uint32_t len
+    uint32_t refs              # owners; TEXT_POOLED is set in those of a TextPool
+    uint32_t len               # bytes
     char data[8]               # `len` bytes of UTF-8 and a NUL; really longer than declared
+
+
+cdef enum:
+    TEXT_POOLED = 0x80000000
 
 
 cdef inline const char* text_ptr(const text_t* text) noexcept nogil:
     return text.data
+
+
+cdef inline bint text_is(const text_t* text, const char* ptr, uint32_t len) noexcept nogil:
+    return text.len == len and memcmp(text.data, ptr, len) == 0
+
+
+cdef text_t* text_new(const char* ptr, uint32_t len) noexcept nogil   # refs 1; NULL: out of memory
+cdef void text_free(text_t* text) noexcept nogil                      # whatever its refs
+cdef str text_str(const text_t* text)
+
+
+cdef class TextPool:
+    cdef dict pool             # bytes -> address of the one text with that content
+
+    cdef text_t* intern(self, const char* ptr, uint32_t len) except NULL
+    cdef void forget(self, text_t* text)
+
+
+# A text dropped by its entity while batches may still show it. Freed once every batch up to `seq` is gone.
+cdef struct retired_t:
+    text_t* text
+    uint64_t seq

@@ -7,7 +7,7 @@ from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t, uint16_t, uint32_
 
 
 # Entity kinds. A slot is an index into the table of its kind.
-cdef enum kind_t:
+cdef enum:
     KIND_CLUSTER = 0
     KIND_NAMESPACE = 1
     KIND_NODE = 2
@@ -23,7 +23,7 @@ cdef enum:
 
 # Metrics. 0-11 are what a kubelet reports for an entity ("standard"), the rest is derived,
 # 32-43 live on resources, 44 and up are custom metrics in order of first sight.
-cdef enum metric_t:
+cdef enum:
     M_UPTIME = 0
     M_CPU_USAGE = 1
     M_MEMORY_USAGE = 2
@@ -74,7 +74,7 @@ cdef enum metric_t:
 
 
 # What a resource is; its kind of label follows from it.
-cdef enum resource_type_t:
+cdef enum:
     RESOURCE_FILESYSTEM = 0    # resource_id = id
     RESOURCE_VOLUME = 1        # resource_id = "Volume:" + id
     RESOURCE_DISK = 2          # resource_id = id
@@ -83,7 +83,7 @@ cdef enum resource_type_t:
 
 
 # How an entity came into a batch.
-cdef enum presence_t:
+cdef enum:
     PRESENT_NO = 0
     PRESENT_SCRAPED = 1        # a target reported it
     PRESENT_STUB = 2           # only the API server knows it: requests and limits, no samples

@@ -1,0 +1,96 @@
+"""Who is there: one table a kind, from key to slot and from slot to attributes.
+
+A slot stays with its entity as long as the API server knows it, a batch in memory shows it or a
+child needs it; then it goes to the free list. Tables belong to the loop. The closing thread reads
+them too, which is safe since (a) it looks only at slots that existed at the swap, (b) an array that
+grows meanwhile is replaced, and the old one kept until the batch is closed, and (c) changes from
+the API server wait until then (processors/gate.py).
+"""
+from heapfast._text cimport TextPool, retired_t, text_t
+from heapfast._types cimport N_KINDS, int32_t, int64_t, span_t, uint8_t, uint32_t, uint64_t
+
+
+# Bits that `find` is asked with besides the name, and that a slot is found by.
+cdef struct owner_t:
+    uint32_t slot              # of the parent; SLOT_NONE for kinds without one
+    uint8_t kind               # of the parent; resources only, else 0
+    uint8_t type               # RESOURCE_*; resources only, else 0
+
+
+# What the API server says about a node.
+cdef struct node_spec_t:
+    int64_t cpu_capacity       # millicores
+    int64_t cpu_allocatable    # millicores
+    int64_t memory_capacity    # bytes
+    int64_t memory_allocatable # bytes
+
+
+# What the API server says about a container of a pod.
+cdef struct container_spec_t:
+    int64_t cpu_request        # millicores, 0 = none
+    int64_t cpu_limit
+    int64_t memory_request     # bytes, 0 = none
+    int64_t memory_limit
+    int32_t restart_count      # -1: no status
+
+
+# What the API server says about a pod, besides its texts.
+cdef struct pod_spec_t:
+    int64_t create_ns          # status.startTime, Unix ns; time_zero() = none
+    uint32_t* container        # owned; slots of the containers of its spec, in order
+    uint32_t n_containers
+
+
+# One kind. Arrays are owned, have `cap` entries and are NULL where the kind has no such attribute.
+cdef struct table_t:
+    uint32_t n                 # slots ever handed out: all arrays are filled up to here
+    uint32_t cap
+    uint32_t n_used
+    uint64_t* bucket           # open addressing: hash << 32 | slot, or BUCKET_FREE
+    uint32_t n_buckets         # a power of two
+    uint32_t* free_slot
+    uint32_t n_free
+    uint32_t* hash
+    uint32_t* parent
+    uint8_t* parent_kind
+    uint8_t* type
+    uint32_t* n_children       # slots that have this one as parent
+    uint32_t* last_seen        # seq of the newest batch that shows it (32 bits last for centuries)
+    text_t** name              # NULL: the slot is free
+    uint8_t* flags             # ENTITY_*
+    uint32_t* node             # slot of the API node whose target reported it last; SLOT_NONE
+    text_t** uid
+    text_t** labels
+    text_t** stored
+    text_t** image
+    text_t** hostname
+    text_t** host_id
+    node_spec_t* node_spec
+    pod_spec_t* pod_spec
+    container_spec_t* container_spec
+    uint32_t* uid_hash         # pods: of the UID that the kubelet said last
+    uint32_t* renewed          # pods: seq of the batch in which that UID changed: no rates across it
+
+
+cdef class Entities:
+    cdef:
+        table_t table[N_KINDS]
+        TextPool pool
+        retired_t* retired     # owned; ascending by seq
+        size_t n_retired, cap_retired
+        void** outgrown        # owned; arrays replaced while a batch is closing
+        size_t n_outgrown, cap_outgrown
+        bint closing           # a thread may be reading
+        uint64_t seq           # of the open batch: what is retired now may be shown up to it
+
+    cdef uint32_t find(self, int kind, owner_t owner, const char* name, uint32_t len) noexcept nogil
+    cdef uint32_t find_or_add(self, int kind, owner_t owner, const char* name, uint32_t len) except? 0xFFFFFFFE
+    cdef int remove(self, int kind, uint32_t slot) except -1
+    cdef int set_text(self, text_t** place, const char* ptr, uint32_t len, bint pooled) except -1
+    cdef int drop_text(self, text_t** place) except -1
+    cdef void reclaim(self, uint64_t oldest_shown) noexcept
+    cdef void end_closing(self) noexcept
+    cdef size_t nbytes(self) noexcept
+
+
+cdef uint32_t text_hash(const char* ptr, uint32_t len) noexcept nogil

@@ -1,0 +1,458 @@
+"""Entity tables (see _entities.pxd).
+
+In      a kind, an owner and the raw bytes of a name
+Out     the slot, stable for the life of the entity
+Callers _core
+Never   reuses a slot or frees a text that a batch in memory may still show
+"""
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, memset
+
+import os
+
+from heapfast._text cimport TEXT_POOLED, TextPool, text_free, text_is, text_new, text_t
+from heapfast._types cimport (
+    KIND_CLUSTER,
+    KIND_NAMESPACE,
+    KIND_NODE,
+    KIND_POD,
+    KIND_POD_CONTAINER,
+    KIND_RESOURCE,
+    KIND_SYS_CONTAINER,
+    N_KINDS,
+    RESOURCE_ACCELERATOR,
+    RESOURCE_VOLUME,
+    SLOT_NONE,
+    time_zero,
+    uint8_t,
+    uint32_t,
+    uint64_t,
+)
+
+cdef enum:
+    FIRST_CAP = 64
+
+cdef uint64_t BUCKET_FREE = 0xFFFFFFFFFFFFFFFFULL
+
+# Names come from outside, so the hash is seeded: nobody can prepare names that all collide.
+cdef uint64_t SEED = int.from_bytes(os.urandom(8), "little")
+
+
+cdef inline uint64_t hash_bytes(const char* ptr, uint32_t len, uint64_t seed) noexcept nogil:
+    """Eight bytes a step, multiply and fold; good enough for tables, not for signatures."""
+    cdef uint64_t h = seed ^ (<uint64_t>len * 0x9E3779B97F4A7C15ULL)
+    cdef uint64_t word
+    while len >= 8:
+        memcpy(&word, ptr, 8)
+        h = (h ^ word) * 0xD6E8FEB86659FD93ULL
+        h ^= h >> 32
+        ptr += 8
+        len -= 8
+    if len:
+        word = 0
+        memcpy(&word, ptr, len)
+        h = (h ^ word) * 0xD6E8FEB86659FD93ULL
+        h ^= h >> 32
+    return (h * 0xD6E8FEB86659FD93ULL) >> 16
+
+
+cdef uint32_t text_hash(const char* ptr, uint32_t len) noexcept nogil:
+    return <uint32_t>hash_bytes(ptr, len, SEED)
+
+
+cdef inline uint32_t key_hash(owner_t owner, const char* name, uint32_t len) noexcept nogil:
+    cdef uint64_t seed = SEED ^ (<uint64_t>owner.slot << 16) ^ (<uint64_t>owner.kind << 8) ^ owner.type
+    return <uint32_t>hash_bytes(name, len, seed * 0x9E3779B97F4A7C15ULL)
+
+
+cdef inline bint is_slot(table_t* table, uint32_t slot, owner_t owner, const char* name, uint32_t len) noexcept nogil:
+    if table.parent[slot] != owner.slot:
+        return False
+    if table.parent_kind != NULL and (table.parent_kind[slot] != owner.kind or table.type[slot] != owner.type):
+        return False
+    return text_is(table.name[slot], name, len)
+
+
+cdef class Entities:
+
+    def __cinit__(self):
+        self.pool = TextPool()
+        self.seq = 1
+        cdef int kind
+        for kind in range(N_KINDS):
+            self._grow(kind)
+
+    def __dealloc__(self):
+        cdef int kind
+        cdef table_t* t
+        cdef uint32_t slot
+        cdef size_t i
+        cdef text_t*** texts
+        cdef int k
+        for i in range(self.n_retired):
+            text_free(self.retired[i].text)
+        free(self.retired)
+        for i in range(self.n_outgrown):
+            free(self.outgrown[i])
+        free(self.outgrown)
+        for kind in range(N_KINDS):
+            t = &self.table[kind]
+            for slot in range(t.n):
+                if t.pod_spec != NULL:
+                    free(t.pod_spec[slot].container)
+                free_own(t.name, slot)
+                free_own(t.uid, slot)
+                free_own(t.labels, slot)
+                free_own(t.stored, slot)
+                free_own(t.image, slot)
+                free_own(t.hostname, slot)
+                free_own(t.host_id, slot)
+            free(t.bucket)
+            free(t.free_slot)
+            free(t.hash)
+            free(t.parent)
+            free(t.parent_kind)
+            free(t.type)
+            free(t.n_children)
+            free(t.last_seen)
+            free(t.name)
+            free(t.flags)
+            free(t.node)
+            free(t.uid)
+            free(t.labels)
+            free(t.stored)
+            free(t.image)
+            free(t.hostname)
+            free(t.host_id)
+            free(t.node_spec)
+            free(t.pod_spec)
+            free(t.container_spec)
+            free(t.uid_hash)
+            free(t.renewed)
+
+    # -- look-up ----------------------------------------------------------------------------
+
+    cdef uint32_t find(self, int kind, owner_t owner, const char* name, uint32_t len) noexcept nogil:
+        """The slot, or SLOT_NONE. One or two cache misses: the bucket holds the hash."""
+        cdef table_t* t = &self.table[kind]
+        cdef uint32_t h = key_hash(owner, name, len)
+        cdef uint32_t mask = t.n_buckets - 1
+        cdef uint32_t i = h & mask
+        cdef uint64_t b
+        while True:
+            b = t.bucket[i]
+            if b == BUCKET_FREE:
+                return SLOT_NONE
+            if <uint32_t>(b >> 32) == h and is_slot(t, <uint32_t>b, owner, name, len):
+                return <uint32_t>b
+            i = (i + 1) & mask
+
+    cdef uint32_t find_or_add(self, int kind, owner_t owner, const char* name, uint32_t len) except? 0xFFFFFFFE:
+        cdef uint32_t slot = self.find(kind, owner, name, len)
+        if slot != SLOT_NONE:
+            return slot
+        return self._add(kind, owner, name, len)
+
+    cdef uint32_t _add(self, int kind, owner_t owner, const char* name, uint32_t len) except? 0xFFFFFFFE:
+        cdef table_t* t = &self.table[kind]
+        cdef text_t* text = NULL
+        # Names that most entities have are kept once: "/", "logs", devices, system and pod containers.
+        if (kind == KIND_RESOURCE and owner.type != RESOURCE_VOLUME and owner.type != RESOURCE_ACCELERATOR) or (
+            kind == KIND_SYS_CONTAINER or kind == KIND_POD_CONTAINER
+        ):
+            text = self.pool.intern(name, len)
+        else:
+            text = text_new(name, len)
+            if text == NULL:
+                raise MemoryError
+        if t.n_free == 0 and t.n == t.cap:
+            self._grow(kind)
+        cdef uint32_t slot
+        if t.n_free:
+            t.n_free -= 1
+            slot = t.free_slot[t.n_free]
+        else:
+            slot = t.n
+            t.n += 1
+        self._blank(t, slot)
+        t.name[slot] = text
+        t.parent[slot] = owner.slot
+        if t.parent_kind != NULL:
+            t.parent_kind[slot] = owner.kind
+            t.type[slot] = owner.type
+        t.hash[slot] = key_hash(owner, name, len)
+        self._insert(t, slot)
+        t.n_used += 1
+        cdef table_t* parent = self._parent(kind, owner)
+        if parent != NULL:
+            parent.n_children[owner.slot] += 1
+        return slot
+
+    cdef int remove(self, int kind, uint32_t slot) except -1:
+        """Gives the slot back. The caller has made sure that nothing shows or needs it."""
+        cdef table_t* t = &self.table[kind]
+        self._take_out(t, slot)
+        cdef owner_t owner
+        owner.slot = t.parent[slot]
+        owner.kind = t.parent_kind[slot] if t.parent_kind != NULL else 0
+        owner.type = 0
+        cdef table_t* parent = self._parent(kind, owner)
+        if parent != NULL:
+            parent.n_children[owner.slot] -= 1
+        self.drop_text(&t.name[slot])
+        if t.uid != NULL:
+            self.drop_text(&t.uid[slot])
+        if t.labels != NULL:
+            self.drop_text(&t.labels[slot])
+            self.drop_text(&t.stored[slot])
+        if t.image != NULL:
+            self.drop_text(&t.image[slot])
+        if t.hostname != NULL:
+            self.drop_text(&t.hostname[slot])
+            self.drop_text(&t.host_id[slot])
+        if t.pod_spec != NULL:
+            free(t.pod_spec[slot].container)
+            t.pod_spec[slot].container = NULL
+            t.pod_spec[slot].n_containers = 0
+        t.free_slot[t.n_free] = slot
+        t.n_free += 1
+        t.n_used -= 1
+        return 0
+
+    cdef table_t* _parent(self, int kind, owner_t owner) noexcept:
+        if owner.slot == SLOT_NONE:
+            return NULL
+        if kind == KIND_POD:
+            return &self.table[KIND_NAMESPACE]
+        if kind == KIND_POD_CONTAINER:
+            return &self.table[KIND_POD]
+        if kind == KIND_SYS_CONTAINER:
+            return &self.table[KIND_NODE]
+        if kind == KIND_RESOURCE:
+            return &self.table[owner.kind]
+        return NULL
+
+    # -- the hash table: linear probing, deletion shifts the run back ---------------------------
+
+    cdef void _insert(self, table_t* t, uint32_t slot) noexcept:
+        cdef uint32_t mask = t.n_buckets - 1
+        cdef uint32_t i = t.hash[slot] & mask
+        while t.bucket[i] != BUCKET_FREE:
+            i = (i + 1) & mask
+        t.bucket[i] = (<uint64_t>t.hash[slot] << 32) | slot
+
+    cdef void _take_out(self, table_t* t, uint32_t slot) noexcept:
+        cdef uint32_t mask = t.n_buckets - 1
+        cdef uint32_t i = t.hash[slot] & mask
+        cdef uint32_t j, home
+        while <uint32_t>t.bucket[i] != slot:
+            i = (i + 1) & mask
+        j = i
+        while True:
+            j = (j + 1) & mask
+            if t.bucket[j] == BUCKET_FREE:
+                break
+            home = <uint32_t>(t.bucket[j] >> 32) & mask
+            # An entry may move back to i unless its home lies in the cyclic range (i, j].
+            if ((j - home) & mask) >= ((j - i) & mask):
+                t.bucket[i] = t.bucket[j]
+                i = j
+        t.bucket[i] = BUCKET_FREE
+
+    # -- memory ---------------------------------------------------------------------------------
+
+    cdef void _blank(self, table_t* t, uint32_t slot) noexcept:
+        t.n_children[slot] = 0
+        t.last_seen[slot] = 0
+        t.flags[slot] = 0
+        t.node[slot] = SLOT_NONE
+        if t.uid != NULL:
+            t.uid[slot] = NULL
+        if t.labels != NULL:
+            t.labels[slot] = NULL
+            t.stored[slot] = NULL
+        if t.image != NULL:
+            t.image[slot] = NULL
+        if t.hostname != NULL:
+            t.hostname[slot] = NULL
+            t.host_id[slot] = NULL
+        if t.node_spec != NULL:
+            memset(&t.node_spec[slot], 0, sizeof(node_spec_t))
+        if t.pod_spec != NULL:
+            t.pod_spec[slot].create_ns = time_zero()
+            t.pod_spec[slot].container = NULL
+            t.pod_spec[slot].n_containers = 0
+            t.uid_hash[slot] = 0
+            t.renewed[slot] = 0
+        if t.container_spec != NULL:
+            memset(&t.container_spec[slot], 0, sizeof(container_spec_t))
+            t.container_spec[slot].restart_count = -1
+
+    cdef int _grow(self, int kind) except -1:
+        """Half as much again. The thread that closes a batch may be reading the old arrays: they live on until then."""
+        cdef table_t* t = &self.table[kind]
+        cdef uint32_t cap = FIRST_CAP if t.cap == 0 else t.cap + t.cap // 2
+        t.hash = <uint32_t*>self._bigger(t.hash, t.n, cap, sizeof(uint32_t))
+        t.parent = <uint32_t*>self._bigger(t.parent, t.n, cap, sizeof(uint32_t))
+        t.n_children = <uint32_t*>self._bigger(t.n_children, t.n, cap, sizeof(uint32_t))
+        t.last_seen = <uint32_t*>self._bigger(t.last_seen, t.n, cap, sizeof(uint32_t))
+        t.name = <text_t**>self._bigger(t.name, t.n, cap, sizeof(void*))
+        t.flags = <uint8_t*>self._bigger(t.flags, t.n, cap, sizeof(uint8_t))
+        t.node = <uint32_t*>self._bigger(t.node, t.n, cap, sizeof(uint32_t))
+        t.free_slot = <uint32_t*>self._bigger(t.free_slot, t.n_free, cap, sizeof(uint32_t))
+        if kind == KIND_RESOURCE:
+            t.parent_kind = <uint8_t*>self._bigger(t.parent_kind, t.n, cap, sizeof(uint8_t))
+            t.type = <uint8_t*>self._bigger(t.type, t.n, cap, sizeof(uint8_t))
+        if kind == KIND_NAMESPACE or kind == KIND_POD:
+            t.uid = <text_t**>self._bigger(t.uid, t.n, cap, sizeof(void*))
+        if kind == KIND_NODE or kind == KIND_POD:
+            t.labels = <text_t**>self._bigger(t.labels, t.n, cap, sizeof(void*))
+            t.stored = <text_t**>self._bigger(t.stored, t.n, cap, sizeof(void*))
+        if kind == KIND_NODE:
+            t.hostname = <text_t**>self._bigger(t.hostname, t.n, cap, sizeof(void*))
+            t.host_id = <text_t**>self._bigger(t.host_id, t.n, cap, sizeof(void*))
+            t.node_spec = <node_spec_t*>self._bigger(t.node_spec, t.n, cap, sizeof(node_spec_t))
+        if kind == KIND_POD:
+            t.pod_spec = <pod_spec_t*>self._bigger(t.pod_spec, t.n, cap, sizeof(pod_spec_t))
+            t.uid_hash = <uint32_t*>self._bigger(t.uid_hash, t.n, cap, sizeof(uint32_t))
+            t.renewed = <uint32_t*>self._bigger(t.renewed, t.n, cap, sizeof(uint32_t))
+        if kind == KIND_POD_CONTAINER:
+            t.image = <text_t**>self._bigger(t.image, t.n, cap, sizeof(void*))
+            t.container_spec = <container_spec_t*>self._bigger(t.container_spec, t.n, cap, sizeof(container_spec_t))
+        t.cap = cap
+        if t.n_buckets < 2 * cap:
+            self._rehash(t, cap)
+        return 0
+
+    cdef int _rehash(self, table_t* t, uint32_t cap) except -1:
+        cdef uint32_t n_buckets = 2 * FIRST_CAP
+        while n_buckets < 2 * cap:
+            n_buckets *= 2
+        cdef uint64_t* bucket = <uint64_t*>malloc(n_buckets * sizeof(uint64_t))
+        if bucket == NULL:
+            raise MemoryError
+        memset(bucket, 0xFF, n_buckets * sizeof(uint64_t))
+        free(t.bucket)
+        t.bucket = bucket
+        t.n_buckets = n_buckets
+        cdef uint32_t slot
+        for slot in range(t.n):
+            if t.name[slot] != NULL:
+                self._insert(t, slot)
+        return 0
+
+    cdef void* _bigger(self, void* old, size_t used, size_t cap, size_t width) except NULL:
+        cdef void* new = malloc(cap * width)
+        if new == NULL:
+            raise MemoryError
+        if used:
+            memcpy(new, old, used * width)
+        if old != NULL:
+            if self.closing:
+                self._keep(old)
+            else:
+                free(old)
+        return new
+
+    cdef int _keep(self, void* old) except -1:
+        cdef void** bigger
+        if self.n_outgrown == self.cap_outgrown:
+            bigger = <void**>realloc(self.outgrown, (self.cap_outgrown * 2 + 32) * sizeof(void*))
+            if bigger == NULL:
+                raise MemoryError
+            self.outgrown = bigger
+            self.cap_outgrown = self.cap_outgrown * 2 + 32
+        self.outgrown[self.n_outgrown] = old
+        self.n_outgrown += 1
+        return 0
+
+    cdef void end_closing(self) noexcept:
+        cdef size_t i
+        for i in range(self.n_outgrown):
+            free(self.outgrown[i])
+        self.n_outgrown = 0
+        self.closing = False
+
+    # -- text -----------------------------------------------------------------------------------
+
+    cdef int set_text(self, text_t** place, const char* ptr, uint32_t len, bint pooled) except -1:
+        """Puts a text where an entity keeps it; a text that is the same already stays."""
+        if place[0] != NULL and text_is(place[0], ptr, len):
+            return 0
+        cdef text_t* text
+        if pooled:
+            text = self.pool.intern(ptr, len)
+        else:
+            text = text_new(ptr, len)
+            if text == NULL:
+                raise MemoryError
+        self.drop_text(place)
+        place[0] = text
+        return 0
+
+    cdef int drop_text(self, text_t** place) except -1:
+        cdef text_t* text = place[0]
+        cdef retired_t* bigger
+        if text == NULL:
+            return 0
+        place[0] = NULL
+        text.refs -= 1
+        if text.refs & ~<uint32_t>TEXT_POOLED:
+            return 0
+        if text.refs & <uint32_t>TEXT_POOLED:
+            self.pool.forget(text)
+        if self.n_retired == self.cap_retired:
+            bigger = <retired_t*>realloc(self.retired, (self.cap_retired * 2 + 64) * sizeof(retired_t))
+            if bigger == NULL:
+                raise MemoryError
+            self.retired = bigger
+            self.cap_retired = self.cap_retired * 2 + 64
+        self.retired[self.n_retired].text = text
+        self.retired[self.n_retired].seq = self.seq
+        self.n_retired += 1
+        return 0
+
+    cdef void reclaim(self, uint64_t oldest_shown) noexcept:
+        """Frees what was dropped before the oldest batch that is still in memory was closed."""
+        cdef size_t i = 0
+        while i < self.n_retired and self.retired[i].seq < oldest_shown:
+            text_free(self.retired[i].text)
+            i += 1
+        if i:
+            self.n_retired -= i
+            memcpy_down(self.retired, i, self.n_retired)
+
+    cdef size_t nbytes(self) noexcept:
+        """Bytes of the tables themselves, texts not counted."""
+        cdef size_t total = 0
+        cdef int kind
+        cdef table_t* t
+        for kind in range(N_KINDS):
+            t = &self.table[kind]
+            total += <size_t>t.n_buckets * sizeof(uint64_t)
+            total += <size_t>t.cap * (5 * sizeof(uint32_t) + sizeof(void*) + 1)
+            if t.parent_kind != NULL:
+                total += <size_t>t.cap * 2
+            if t.uid != NULL:
+                total += <size_t>t.cap * sizeof(void*)
+            if t.labels != NULL:
+                total += <size_t>t.cap * 2 * sizeof(void*)
+            if t.pod_spec != NULL:
+                total += <size_t>t.cap * (sizeof(pod_spec_t) + 2 * sizeof(uint32_t))
+            if t.container_spec != NULL:
+                total += <size_t>t.cap * (sizeof(container_spec_t) + sizeof(void*))
+            if t.node_spec != NULL:
+                total += <size_t>t.cap * (sizeof(node_spec_t) + 2 * sizeof(void*))
+        return total
+
+
+cdef void memcpy_down(retired_t* list, size_t start, size_t count) noexcept nogil:
+    cdef size_t i
+    for i in range(count):
+        list[i] = list[start + i]
+
+
+cdef void free_own(text_t** column, uint32_t slot) noexcept:
+    """Frees a text that is not the pool's (which frees its own)."""
+    if column != NULL and column[slot] != NULL and not column[slot].refs & <uint32_t>TEXT_POOLED:
+        text_free(column[slot])
