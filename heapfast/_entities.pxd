@@ -92,5 +92,15 @@ cdef class Entities:
     cdef void end_closing(self) noexcept
     cdef size_t nbytes(self) noexcept
 
+    cdef uint32_t _add(self, int kind, owner_t owner, const char* name, uint32_t len) except? 0xFFFFFFFE
+    cdef table_t* _parent(self, int kind, owner_t owner) noexcept
+    cdef void _insert(self, table_t* t, uint32_t slot) noexcept
+    cdef void _take_out(self, table_t* t, uint32_t slot) noexcept
+    cdef void _blank(self, table_t* t, uint32_t slot) noexcept
+    cdef int _grow(self, int kind) except -1
+    cdef int _rehash(self, table_t* t, uint32_t cap) except -1
+    cdef void* _bigger(self, void* old, size_t used, size_t cap, size_t width) except NULL
+    cdef int _keep(self, void* old) except -1
+
 
 cdef uint32_t text_hash(const char* ptr, uint32_t len) noexcept nogil

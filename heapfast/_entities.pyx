@@ -5,14 +5,13 @@ Out     the slot, stable for the life of the entity
 Callers _core
 Never   reuses a slot or frees a text that a batch in memory may still show
 """
-from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, memset
-
 import os
+
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memset
 
 from heapfast._text cimport TEXT_POOLED, TextPool, text_free, text_is, text_new, text_t
 from heapfast._types cimport (
-    KIND_CLUSTER,
     KIND_NAMESPACE,
     KIND_NODE,
     KIND_POD,
@@ -87,8 +86,6 @@ cdef class Entities:
         cdef table_t* t
         cdef uint32_t slot
         cdef size_t i
-        cdef text_t*** texts
-        cdef int k
         for i in range(self.n_retired):
             text_free(self.retired[i].text)
         free(self.retired)
