@@ -1,14 +1,18 @@
 """Builds heapfast's compiled modules.
 
 Everything static about the package is in pyproject.toml. This file holds what setuptools
-cannot say there: the extensions in road order (docs/architecture.md) and, in BUILD_ROWS,
-the one table of compiler directives and flags. HEAPFAST_BUILD picks the row;
-HEAPFAST_MODULES (comma-separated full names) limits the build while working on one module.
+cannot say there: the extensions in road order and, in BUILD_ROWS, the one table of compiler
+directives and flags. HEAPFAST_BUILD picks the row; HEAPFAST_MODULES (comma-separated full
+names) limits the build while working on one module; HEAPFAST_COMMIT states the commit where
+there is no repository to ask.
 """
 import os
+import subprocess
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 
 EXTENSIONS = [
     # the floor
@@ -78,6 +82,42 @@ BUILD_ROWS = {
 }
 
 
+class BuildPackage(build_py):
+    """Copies the Python part, and nothing but it.
+
+    setuptools reuses its staging folder, and would ship files that the tree no longer has.
+    """
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        root = Path(self.build_lib)
+        kept = {Path(name) for name in self.get_outputs(include_bytecode=False)}
+        kept.update(root / (name.replace(".", "/") + ending) for name in EXTENSIONS for ending in self.endings())
+        for path in root.rglob("*"):
+            if path.is_file() and path not in kept:
+                path.unlink()
+        (root / "heapfast/commit.txt").write_text(f"{commit()}\n")
+
+    def endings(self):
+        yield self.get_finalized_command("build_ext").get_ext_filename("")
+
+
+def commit():
+    """The commit that is being built, "unknown" where nothing says."""
+    stated = os.environ.get("HEAPFAST_COMMIT")
+    if stated:
+        return stated
+    try:
+        asked = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return asked.stdout.strip()
+
+
 def extensions(row, only):
     build = BUILD_ROWS[row]
     for name in EXTENSIONS:
@@ -101,6 +141,12 @@ def main():
     if unknown:
         raise SystemExit(f"cannot build {', '.join(sorted(unknown))}: not in EXTENSIONS of setup.py")
     setup(
+        # A staging folder for each row: objects of one row must never pass for another's.
+        options={
+            "build": {"build_base": f"build/{row}"},
+            "build_ext": {"parallel": os.cpu_count() or 1},
+        },
+        cmdclass={"build_py": BuildPackage},
         ext_modules=cythonize(
             list(extensions(row, only)),
             build_dir=f"build/cython-{row}",
