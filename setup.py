@@ -93,15 +93,12 @@ class BuildPackage(build_py):
         if self.editable_mode:
             return
         root = Path(self.build_lib)
-        kept = {Path(name) for name in self.get_outputs(include_bytecode=False)}
-        kept.update(root / (name.replace(".", "/") + ending) for name in EXTENSIONS for ending in self.endings())
+        copied = {Path(name) for name in self.get_outputs(include_bytecode=False)}
+        compiled = {root / self.get_finalized_command("build_ext").get_ext_filename(name) for name in EXTENSIONS}
         for path in root.rglob("*"):
-            if path.is_file() and path not in kept:
+            if path.is_file() and path not in copied | compiled:
                 path.unlink()
         (root / "heapfast/commit.txt").write_text(f"{commit()}\n")
-
-    def endings(self):
-        yield self.get_finalized_command("build_ext").get_ext_filename("")
 
 
 def commit():
