@@ -1,0 +1,1 @@
+"""heapfast's tests; the folders say what each part holds (CONTRIBUTING.md)."""
