@@ -30,9 +30,16 @@ EXTENSIONS = [
     "heapfast._batch",
     "heapfast._kernels",
     "heapfast._pack",
+    "heapfast._ring",
+    "heapfast._closing",
     "heapfast._core",
     # 7: answers as bytes
     "heapfast.render._json",
+    "heapfast.render._order",
+    "heapfast.render._names",
+    "heapfast.render._series",
+    "heapfast.render._export",
+    "heapfast.render._usage",
     # the simulated cluster
     "heapfast.sim._bodies",
 ]

@@ -8,17 +8,18 @@ from heapfast._text cimport text_t
 from heapfast._types cimport N_KINDS, N_METRICS, int64_t, uint8_t, uint32_t, uint64_t
 
 
-# One kind of entity in one batch. Every array has `n` entries, indexed by slot, or is NULL
-# where the batch has nothing of that sort.
+# One kind of entity in one batch. Every array is owned by the batch, has `n` entries indexed by slot
+# (room for `cap`), and is NULL where the batch has nothing of that sort.
 cdef struct frame_t:
     uint32_t n
+    uint32_t cap
     uint32_t n_present
     uint8_t* present           # PRESENT_*
-    int64_t* sample_ns         # Unix ns of the sample as the kubelet states it; time_zero() = none
-    int64_t* start_ns          # Unix ns; when counting began; time_zero() = unknown
+    int64_t* sample_ns         # Unix ns of the sample as the kubelet states it; time_zero() = none; not on resources
+    int64_t* start_ns          # Unix ns; when counting began; time_zero() = unknown; not on resources
     int64_t* create_ns         # pods, pod containers: start of the pod as the API server states it
-    int64_t* column[N_METRICS] # by metric id: int64, or double for float metrics (column_is_float); NULL = nobody has it
-    # Who the entities are (set when the batch closes).
+    int64_t* column[N_METRICS] # by metric id: int64, or double where Metrics.is_float; NULL = nobody has it
+    # Who the entities are (set when the batch closes). The texts are the entities' own.
     uint32_t* parent           # namespace of a pod, pod of a container, node of a system container, owner of a resource
     uint8_t* parent_kind       # resources only: kind of the owner
     uint8_t* type              # resources only: RESOURCE_*
@@ -27,14 +28,15 @@ cdef struct frame_t:
     text_t** labels            # nodes, pods: the joined user labels; NULL = no API object
     text_t** stored            # nodes, pods: labels of --store-label, as key NUL value NUL ...; NULL = none
     text_t** image             # pod containers; NULL = the label is absent
-    text_t** hostname          # nodes
-    text_t** host_id           # nodes
+    text_t** hostname          # nodes; NULL = no API object
+    text_t** host_id           # nodes; NULL = no API object
     uint32_t* node             # pods, pod containers, nodes, system containers: slot of the API node whose target
                                # reported them; SLOT_NONE where there was none
     uint8_t* flags             # ENTITY_*
     # Children by kind, present ones only: child[k][first[k][slot] : first[k][slot + 1]], ascending by slot
     uint32_t* first[N_KINDS]
     uint32_t* child[N_KINDS]
+
 
 cdef enum:
     ENTITY_KNOWN = 1           # the API server has an object for it
@@ -44,15 +46,55 @@ cdef enum:
     ENTITY_NO_NODENAME = 16    # pods made by aggregation: they carry no node label
 
 
+# What columns are called, and of which type they are. One for all batches of a store.
+cdef class Metrics:
+    cdef:
+        uint8_t is_float[N_METRICS]
+        uint8_t twin[N_METRICS]      # custom metrics: the column of the same name and the other type; 0 = none
+        list names                   # by id
+        dict ids                     # name -> id; of twins, the one seen last
+        dict custom                  # (name as bytes without "custom/", is_float) -> id
+        readonly uint64_t dropped    # custom metrics that found no room
+
+    cdef int custom_id(self, const char* name, uint32_t len, bint is_float) except -2
+
+
+# Which batches are in memory, so that what they show is not freed.
+cdef class Ledger:
+    cdef:
+        uint64_t* seq                # owned, ascending
+        uint32_t n, cap
+
+    cdef int add(self, uint64_t seq) except -1
+    cdef void remove(self, uint64_t seq) noexcept
+    cdef uint64_t oldest(self) noexcept      # UINT64_MAX when there are none
+
+
 cdef class Batch:
     cdef:
-        readonly int64_t timestamp_ns     # end of the window, Unix ns
+        readonly int64_t timestamp_ns     # end of the window, Unix ns; 0 while open
         readonly uint64_t seq             # counts batches from 1, without gaps
         readonly bint closed
         readonly bint has_schedulable     # nodes carry the label `schedulable` (cAdvisor source)
         frame_t frame[N_KINDS]
-        object owner                      # the Store, which recycles the memory
+        Metrics metrics
+        Ledger ledger
+
+    cdef size_t nbytes(self) noexcept
+    cdef str _key(self, int kind, uint32_t slot)
+    cdef int _owner_kind(self, int kind) except -1
+    cdef dict _set(self, int kind, uint32_t slot)
+    cdef dict _labels(self, int kind, uint32_t slot)
+    cdef list _labeled(self, int kind, uint32_t slot)
+    cdef _user_labels(self, dict labels, frame_t* f, uint32_t slot)
 
 
-cdef inline bint column_is_float(const uint8_t* is_float, int metric) noexcept nogil:
-    return is_float[metric] != 0
+cdef inline bint is_present(const frame_t* frame, uint32_t slot) noexcept nogil:
+    return slot < frame.n and frame.present[slot] != 0
+
+
+# All of these return 0, or -1 when memory is out.
+cdef int frame_reserve(frame_t* frame, int kind, uint32_t n) noexcept nogil
+cdef int64_t* frame_column(frame_t* frame, int metric) noexcept nogil   # made on demand; NULL: no memory
+cdef void frame_clear(frame_t* frame) noexcept nogil
+cdef int index_children(frame_t* frames, int kind) noexcept nogil

@@ -96,7 +96,8 @@ cdef struct span_t:
     uint32_t len
 
 
-# int64 columns: "no sample here". double columns use NaN.
+# "No sample here", in int64 and in double columns alike: one bit pattern, tested on the raw 64 bits.
+# As a double it is -0.0, which no sample can be: what is stored as a double has 0.0 added first.
 cdef inline int64_t absent_i64() noexcept nogil:
     return INT64_MIN
 

@@ -1,0 +1,458 @@
+"""Batches: columns over slots, and views of them for Python (see _batch.pxd).
+
+In      what _core ingests and computes
+Out     arrays for kernels and renderers; names and sets for tests, `debug` and sinks
+Callers _core, render, sinks
+Never   shows a batch half done: Python sees a Batch only once it is closed
+"""
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.list cimport PyList_GET_SIZE
+from libc.stdint cimport UINT64_MAX
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memset
+
+from heapfast._text cimport text_str, text_t
+from heapfast._types cimport (
+    KIND_CLUSTER,
+    KIND_NAMESPACE,
+    KIND_NODE,
+    KIND_POD,
+    KIND_POD_CONTAINER,
+    KIND_RESOURCE,
+    KIND_SYS_CONTAINER,
+    N_CATALOG,
+    N_KINDS,
+    N_METRICS,
+    RESOURCE_ACCELERATOR,
+    RESOURCE_VOLUME,
+    SLOT_NONE,
+    absent_i64,
+    int64_t,
+    time_zero,
+    uint32_t,
+    uint64_t,
+)
+
+from heapfast.catalog.keys import TYPE_LABEL, Kind, key
+from heapfast.catalog.metrics import CATALOG, CUSTOM_PREFIX
+
+if len(CATALOG) != N_CATALOG:
+    raise ImportError("BUG: catalog/metrics.py and _types.pxd number the metrics differently")
+
+
+# -- frames ---------------------------------------------------------------------------------
+
+
+cdef inline int more(void** array, uint32_t cap, size_t width) noexcept nogil:
+    cdef void* bigger = realloc(array[0], cap * width)
+    if bigger == NULL:
+        return -1
+    array[0] = bigger
+    return 0
+
+
+cdef inline void fill_i64(int64_t* array, uint32_t start, uint32_t stop, int64_t value) noexcept nogil:
+    cdef uint32_t i
+    for i in range(start, stop):
+        array[i] = value
+
+
+cdef int frame_reserve(frame_t* frame, int kind, uint32_t n) noexcept nogil:
+    """Makes room for slots below n, all absent. Never shrinks."""
+    cdef uint32_t old = frame.cap
+    cdef uint32_t cap
+    cdef int m
+    if n > old:
+        cap = old + old // 4 + 64
+        if cap < n:
+            cap = n
+        if more(<void**>&frame.present, cap, 1):
+            return -1
+        memset(frame.present + old, 0, cap - old)
+        if kind != KIND_RESOURCE:
+            if more(<void**>&frame.sample_ns, cap, 8) or more(<void**>&frame.start_ns, cap, 8):
+                return -1
+            fill_i64(frame.sample_ns, old, cap, time_zero())
+            fill_i64(frame.start_ns, old, cap, time_zero())
+        for m in range(N_METRICS):
+            if frame.column[m] != NULL:
+                if more(<void**>&frame.column[m], cap, 8):
+                    return -1
+                fill_i64(frame.column[m], old, cap, absent_i64())
+        frame.cap = cap
+    if n > frame.n:
+        frame.n = n
+    return 0
+
+
+cdef int64_t* frame_column(frame_t* frame, int metric) noexcept nogil:
+    """The column of a metric, made and filled with "absent" when nobody had it so far."""
+    cdef int64_t* column = frame.column[metric]
+    if column == NULL:
+        column = <int64_t*>malloc(<size_t>(frame.cap if frame.cap else 1) * 8)
+        if column == NULL:
+            return NULL
+        fill_i64(column, 0, frame.cap, absent_i64())
+        frame.column[metric] = column
+    return column
+
+
+cdef void frame_clear(frame_t* frame) noexcept nogil:
+    """Frees everything."""
+    cdef int i
+    free(frame.present)
+    free(frame.sample_ns)
+    free(frame.start_ns)
+    free(frame.create_ns)
+    for i in range(N_METRICS):
+        free(frame.column[i])
+    free(frame.parent)
+    free(frame.parent_kind)
+    free(frame.type)
+    free(frame.name)
+    free(frame.uid)
+    free(frame.labels)
+    free(frame.stored)
+    free(frame.image)
+    free(frame.hostname)
+    free(frame.host_id)
+    free(frame.node)
+    free(frame.flags)
+    for i in range(N_KINDS):
+        free(frame.first[i])
+        free(frame.child[i])
+    memset(frame, 0, sizeof(frame_t))
+
+
+cdef int index_children(frame_t* frames, int kind) noexcept nogil:
+    """Groups the present entities of a kind by parent: a counting sort, two passes."""
+    cdef frame_t* frame = &frames[kind]
+    cdef frame_t* owner
+    cdef uint32_t slot, n
+    cdef uint32_t* first
+    cdef uint32_t* child
+    cdef int k, start = 0, stop = 0
+    if kind == KIND_POD:
+        start, stop = KIND_NAMESPACE, KIND_NAMESPACE + 1
+    elif kind == KIND_POD_CONTAINER:
+        start, stop = KIND_POD, KIND_POD + 1
+    elif kind == KIND_SYS_CONTAINER:
+        start, stop = KIND_NODE, KIND_NODE + 1
+    elif kind == KIND_RESOURCE:
+        start, stop = KIND_NODE, KIND_SYS_CONTAINER + 1
+    for k in range(start, stop):
+        owner = &frames[k]
+        first = <uint32_t*>calloc(owner.n + 1, sizeof(uint32_t))
+        if first == NULL:
+            return -1
+        owner.first[kind] = first
+        n = 0
+        for slot in range(frame.n):
+            if frame.present[slot] and (frame.parent_kind == NULL or frame.parent_kind[slot] == k):
+                first[frame.parent[slot]] += 1
+                n += 1
+        child = <uint32_t*>malloc((n + 1) * sizeof(uint32_t))
+        if child == NULL:
+            return -1
+        owner.child[kind] = child
+        n = 0
+        for slot in range(owner.n):
+            n += first[slot]
+            first[slot] = n
+        first[owner.n] = n
+        # From the back, so that each parent's children end up ascending and first[] at its own start.
+        slot = frame.n
+        while slot > 0:
+            slot -= 1
+            if frame.present[slot] and (frame.parent_kind == NULL or frame.parent_kind[slot] == k):
+                first[frame.parent[slot]] -= 1
+                child[first[frame.parent[slot]]] = slot
+    return 0
+
+
+# -- names of columns -----------------------------------------------------------------------
+
+
+cdef class Metrics:
+
+    def __cinit__(self):
+        self.names = [metric.name for metric in CATALOG]
+        self.ids = {name: i for i, name in enumerate(self.names)}
+        self.custom = {}
+        for metric in CATALOG:
+            self.is_float[metric.id] = metric.value_type == "double"
+
+    cdef int custom_id(self, const char* name, uint32_t len, bint is_float) except -2:
+        """The column of a custom metric; -1 when there is no room for another."""
+        cdef bytes raw = PyBytes_FromStringAndSize(name, len)
+        found = self.custom.get((raw, is_float))
+        if found is not None:
+            return found
+        cdef int i = <int>PyList_GET_SIZE(self.names)
+        if i >= N_METRICS:
+            self.dropped += 1
+            return -1
+        text = CUSTOM_PREFIX + raw.decode("utf-8", "replace")
+        other = self.custom.get((raw, not is_float))
+        if other is not None:
+            self.twin[i] = other
+            self.twin[<int>other] = i
+        self.custom[(raw, is_float)] = i
+        self.names.append(text)
+        self.ids[text] = i
+        self.is_float[i] = is_float
+        return i
+
+
+# -- which batches are in memory ----------------------------------------------------------------
+
+
+cdef class Ledger:
+
+    def __dealloc__(self):
+        free(self.seq)
+
+    cdef int add(self, uint64_t seq) except -1:
+        cdef uint64_t* bigger
+        if self.n == self.cap:
+            bigger = <uint64_t*>realloc(self.seq, (self.cap * 2 + 8) * sizeof(uint64_t))
+            if bigger == NULL:
+                raise MemoryError
+            self.seq = bigger
+            self.cap = self.cap * 2 + 8
+        self.seq[self.n] = seq
+        self.n += 1
+        return 0
+
+    cdef void remove(self, uint64_t seq) noexcept:
+        cdef uint32_t i, kept = 0
+        for i in range(self.n):
+            if self.seq[i] != seq:
+                self.seq[kept] = self.seq[i]
+                kept += 1
+        self.n = kept
+
+    cdef uint64_t oldest(self) noexcept:
+        return self.seq[0] if self.n else UINT64_MAX
+
+
+# -- the batch ------------------------------------------------------------------------------
+
+
+@cython.final
+@cython.no_gc      # Metrics and Ledger never refer back
+cdef class Batch:
+    """All samples of one tick. Made by the store; see _batch.pxd for what is in it."""
+
+    def __cinit__(self, Metrics metrics, Ledger ledger, uint64_t seq, bint has_schedulable):
+        self.metrics = metrics
+        self.ledger = ledger
+        self.seq = seq
+        self.has_schedulable = has_schedulable
+        ledger.add(seq)
+
+    def __dealloc__(self):
+        cdef int kind
+        for kind in range(N_KINDS):
+            frame_clear(&self.frame[kind])
+        if self.ledger is not None:
+            self.ledger.remove(self.seq)
+
+    cdef size_t nbytes(self) noexcept:
+        """Bytes of its arrays."""
+        cdef size_t total = 0
+        cdef int kind, m
+        cdef frame_t* f
+        for kind in range(N_KINDS):
+            f = &self.frame[kind]
+            total += f.cap * (1 + (8 if f.sample_ns != NULL else 0) + (8 if f.start_ns != NULL else 0))
+            for m in range(N_METRICS):
+                if f.column[m] != NULL:
+                    total += f.cap * 8
+        return total
+
+    cdef str _key(self, int kind, uint32_t slot):
+        cdef frame_t* f = &self.frame[kind]
+        if kind == KIND_CLUSTER:
+            return "cluster"
+        name = text_str(f.name[slot])
+        if kind == KIND_NAMESPACE:
+            return key(Kind.NAMESPACE, name)
+        if kind == KIND_NODE:
+            return key(Kind.NODE, name)
+        cdef uint32_t parent = f.parent[slot]
+        if kind == KIND_SYS_CONTAINER:
+            return key(Kind.SYS_CONTAINER, text_str(self.frame[KIND_NODE].name[parent]), name)
+        if kind == KIND_POD:
+            return key(Kind.POD, text_str(self.frame[KIND_NAMESPACE].name[parent]), name)
+        return f"{self._key(KIND_POD, parent)}/container:{name}"
+
+    def names(self, int kind, int64_t parent=-1):
+        """Names of the entities of a kind, sorted; those of one parent if its slot is given.
+
+        Cost: O(entities of the kind) without a parent, O(result) with one.
+        """
+        cdef frame_t* f = &self.frame[kind]
+        cdef frame_t* owner
+        cdef uint32_t i
+        cdef list found = []
+        if parent < 0:
+            for i in range(f.n):
+                if f.present[i]:
+                    found.append(text_str(f.name[i]))
+        else:
+            owner = &self.frame[self._owner_kind(kind)]
+            if parent < owner.n and owner.first[kind] != NULL:
+                for i in range(owner.first[kind][parent], owner.first[kind][parent + 1]):
+                    found.append(text_str(f.name[owner.child[kind][i]]))
+        found.sort()
+        return found
+
+    cdef int _owner_kind(self, int kind) except -1:
+        if kind == KIND_POD:
+            return KIND_NAMESPACE
+        if kind == KIND_POD_CONTAINER:
+            return KIND_POD
+        if kind == KIND_SYS_CONTAINER:
+            return KIND_NODE
+        raise ValueError(f"BUG: entities of kind {kind} have no single kind of parent")
+
+    def keys(self):
+        """All metric-set keys, sorted."""
+        cdef int kind
+        cdef uint32_t slot
+        cdef list found = []
+        for kind in range(KIND_RESOURCE):
+            for slot in range(self.frame[kind].n):
+                if self.frame[kind].present[slot]:
+                    found.append(self._key(kind, slot))
+        found.sort()
+        return found
+
+    def present(self, int kind, uint32_t slot):
+        """PRESENT_* of one entity, 0 when the batch does not have it."""
+        if slot >= self.frame[kind].n:
+            return 0
+        return self.frame[kind].present[slot]
+
+    def value(self, int kind, uint32_t slot, int metric):
+        """One sample, or None."""
+        cdef frame_t* f = &self.frame[kind]
+        cdef int64_t bits
+        if slot >= f.n or f.column[metric] == NULL:
+            return None
+        bits = f.column[metric][slot]
+        if bits == absent_i64():
+            return None
+        if self.metrics.is_float[metric]:
+            return (<double*>&bits)[0]
+        return bits
+
+    def sets(self):
+        """Every metric set as a dict by key, the way Heapster would hold it; for tests and debugging."""
+        cdef int kind
+        cdef uint32_t slot
+        cdef dict found = {}
+        for kind in range(KIND_RESOURCE):
+            for slot in range(self.frame[kind].n):
+                if self.frame[kind].present[slot]:
+                    found[self._key(kind, slot)] = self._set(kind, slot)
+        return found
+
+    cdef dict _set(self, int kind, uint32_t slot):
+        cdef frame_t* f = &self.frame[kind]
+        cdef dict values = {}
+        cdef int m
+        for m in range(N_METRICS):
+            value = self.value(kind, slot, m) if f.column[m] != NULL else None
+            if value is not None:
+                values[self.metrics.names[m]] = value
+        return {
+            "scrape_time_ns": time_or_none(f.sample_ns, slot),
+            "start_time_ns": time_or_none(f.start_ns, slot),
+            "create_time_ns": time_or_none(f.create_ns, slot),
+            "labels": self._labels(kind, slot),
+            "metrics": values,
+            "labeled": self._labeled(kind, slot),
+        }
+
+    cdef list _labeled(self, int kind, uint32_t slot):
+        cdef frame_t* f = &self.frame[kind]
+        cdef list found = []
+        cdef uint32_t i, child
+        cdef int m
+        if f.first[KIND_RESOURCE] == NULL:
+            return found
+        for i in range(f.first[KIND_RESOURCE][slot], f.first[KIND_RESOURCE][slot + 1]):
+            child = f.child[KIND_RESOURCE][i]
+            for m in range(N_METRICS):
+                value = self.value(KIND_RESOURCE, child, m)
+                if value is not None:
+                    found.append({"name": self.metrics.names[m], "labels": self.resource_labels(child), "value": value})
+        return found
+
+    def resource_labels(self, uint32_t slot):
+        """Labels of one resource, as a dict."""
+        cdef frame_t* f = &self.frame[KIND_RESOURCE]
+        name = text_str(f.name[slot])
+        if f.type[slot] == RESOURCE_ACCELERATOR:
+            return dict(zip(("make", "model", "accelerator_id"), name.split("\0"), strict=True))
+        if f.type[slot] == RESOURCE_VOLUME:
+            return {"resource_id": "Volume:" + name}
+        return {"resource_id": name}
+
+    cdef dict _labels(self, int kind, uint32_t slot):
+        cdef frame_t* f = &self.frame[kind]
+        cdef frame_t* nodes = &self.frame[KIND_NODE]
+        cdef frame_t* pods = &self.frame[KIND_POD]
+        cdef frame_t* namespaces = &self.frame[KIND_NAMESPACE]
+        cdef uint32_t pod, namespace
+        cdef dict labels = {"type": TYPE_LABEL[kind]}
+        if kind == KIND_CLUSTER:
+            return labels
+        if kind == KIND_NAMESPACE:
+            labels["namespace_name"] = text_str(f.name[slot])
+            labels["namespace_id"] = text_str(f.uid[slot])
+            return labels
+        cdef uint32_t node = f.node[slot]
+        if node != SLOT_NONE:
+            if not f.flags[slot] & ENTITY_NO_NODENAME:
+                labels["nodename"] = text_str(nodes.name[node])
+            labels["hostname"] = text_str(nodes.hostname[node])
+            labels["host_id"] = text_str(nodes.host_id[node])
+        if kind == KIND_NODE:
+            if self.has_schedulable and node != SLOT_NONE:
+                labels["schedulable"] = "false" if nodes.flags[node] & ENTITY_UNSCHEDULABLE else "true"
+            self._user_labels(labels, f, slot)
+            return labels
+        if kind == KIND_SYS_CONTAINER:
+            labels["container_name"] = text_str(f.name[slot])
+            return labels
+        pod = slot
+        if kind == KIND_POD_CONTAINER:
+            pod = f.parent[slot]
+            labels["container_name"] = text_str(f.name[slot])
+            if f.image[slot] != NULL:
+                labels["container_base_image"] = text_str(f.image[slot])
+        namespace = pods.parent[pod]
+        labels["pod_name"] = text_str(pods.name[pod])
+        labels["pod_id"] = text_str(pods.uid[pod])
+        labels["namespace_name"] = text_str(namespaces.name[namespace])
+        if namespaces.uid[namespace] != NULL:
+            labels["namespace_id"] = text_str(namespaces.uid[namespace])
+        self._user_labels(labels, pods, pod)
+        return labels
+
+    cdef _user_labels(self, dict labels, frame_t* f, uint32_t slot):
+        if f.stored[slot] != NULL:
+            pairs = text_str(f.stored[slot]).split("\0")
+            labels.update(zip(pairs[0::2], pairs[1::2]))
+        if f.labels[slot] != NULL:
+            labels["labels"] = text_str(f.labels[slot])
+
+
+cdef time_or_none(const int64_t* column, uint32_t slot):
+    if column == NULL or column[slot] == time_zero():
+        return None
+    return column[slot]
