@@ -1,0 +1,301 @@
+"""The naive store: API objects, the open batch, and the two classes of retention.
+
+In      the calls of heapfast._core.Store; `ingest` takes rows as dicts (Rows.to_dicts())
+Out     NaiveBatch, and series as lists of (timestamp, value)
+Callers tests
+Source  spec/heapster-pipeline.md 3.6 (duplicates), 5.1.2 (which batch is the previous one), 6.1 (retention)
+Never   shares a metric set with a caller
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from heapfast.catalog.keys import TYPE_LABEL, Kind, key
+from heapfast.errors import StoreError
+from heapfast.store.naive import rules
+from heapfast.store.naive.model import (
+    ContainerObject,
+    Labeled,
+    MetricSet,
+    NodeObject,
+    PodObject,
+    Value,
+)
+from heapfast.units import NS_PER_SECOND, TIME_ZERO_NS
+
+Row = Mapping[str, Any]
+ContainerSpec = tuple[str, str, int, int, int, int, int, bool]
+Series = list[tuple[int, Value]]
+
+
+class NaiveBatch:
+    """One closed batch: all sets of one tick."""
+
+    def __init__(self, timestamp_ns: int, sets: rules.Sets) -> None:
+        self.timestamp_ns = timestamp_ns
+        self.metric_sets = sets
+
+    def sets(self) -> dict[str, dict[str, Any]]:
+        """Every metric set by key, in the shape of Batch.sets()."""
+        return {name: metric_set.to_dict() for name, metric_set in self.metric_sets.items()}
+
+
+class _LongEntry(NamedTuple):
+    timestamp_ns: int
+    values: dict[str, dict[str, Value]]
+
+
+class NaiveStore:
+    """The whole memory of the daemon as dicts."""
+
+    def __init__(
+        self,
+        *,
+        long_retention_ns: int = 900 * NS_PER_SECOND,
+        short_retention_ns: int = 140 * NS_PER_SECOND,
+        long_metrics: Iterable[str] = ("cpu/usage_rate", "memory/usage"),
+        schedulable: bool = False,
+    ) -> None:
+        self._long_retention_ns = long_retention_ns
+        self._short_retention_ns = short_retention_ns
+        self._long_metrics = frozenset(long_metrics)
+        self._schedulable = schedulable
+        self._namespaces: dict[str, str] = {}
+        self._nodes: dict[str, NodeObject] = {}
+        self._pods: dict[tuple[str, str], PodObject] = {}
+        self._slots: dict[tuple[Kind, tuple[str, ...]], int] = {}
+        self._names: dict[tuple[Kind, int], tuple[str, ...]] = {}
+        self._open: rules.Sets = {}
+        self._previous: NaiveBatch | None = None
+        self._short: list[NaiveBatch] = []
+        self._long: list[_LongEntry] = []
+
+    # --- who is there ---------------------------------------------------------------------------
+
+    def put_namespace(self, name: str, uid: str) -> int:
+        self._namespaces[name] = uid
+        return self._slot(Kind.NAMESPACE, name)
+
+    def remove_namespace(self, name: str) -> int:
+        self._namespaces.pop(name, None)
+        return self._slot(Kind.NAMESPACE, name)
+
+    def put_node(
+        self,
+        name: str,
+        *,
+        hostname: str,
+        host_id: str,
+        labels: str,
+        stored: Sequence[tuple[str, str]] = (),
+        unschedulable: bool = False,
+        cpu_capacity: int = 0,
+        cpu_allocatable: int = 0,
+        memory_capacity: int = 0,
+        memory_allocatable: int = 0,
+    ) -> int:
+        self._nodes[name] = NodeObject(
+            name,
+            hostname,
+            host_id,
+            labels,
+            tuple(stored),
+            unschedulable,
+            cpu_capacity,
+            cpu_allocatable,
+            memory_capacity,
+            memory_allocatable,
+        )
+        return self._slot(Kind.NODE, name)
+
+    def remove_node(self, name: str) -> int:
+        self._nodes.pop(name, None)
+        return self._slot(Kind.NODE, name)
+
+    def put_pod(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        labels: str,
+        stored: Sequence[tuple[str, str]] = (),
+        start_ns: int = TIME_ZERO_NS,
+        containers: Sequence[ContainerSpec] = (),
+    ) -> int:
+        specs = tuple(ContainerObject(*container) for container in containers)
+        self._pods[namespace, name] = PodObject(namespace, name, uid, labels, tuple(stored), start_ns, specs)
+        return self._slot(Kind.POD, namespace, name)
+
+    def remove_pod(self, namespace: str, name: str) -> int:
+        self._pods.pop((namespace, name), None)
+        return self._slot(Kind.POD, namespace, name)
+
+    def _slot(self, kind: Kind, *names: str) -> int:
+        slot = self._slots.setdefault((kind, names), len(self._slots))
+        self._names[kind, slot] = names
+        return slot
+
+    # --- samples --------------------------------------------------------------------------------
+
+    def ingest(self, rows: Iterable[Row], node: int, now_ns: int) -> int:
+        """Takes one target's answer into the open batch; a second answer replaces what it names again.
+
+        Args:
+            rows: the answer, as Rows.to_dicts() gives it.
+            node: slot of the API node whose target answered.
+            now_ns: when it was decoded; uptimes are measured to here.
+
+        Returns:
+            The number of metric sets taken.
+        """
+        api_node = self._nodes.get(self._names[Kind.NODE, node][0])
+        if api_node is None:
+            raise StoreError(f"cannot ingest: node {self._names[Kind.NODE, node][0]!r} was removed")
+        rows = list(rows)
+        # Keys follow the name that the kubelet gives its node, labels the API server's (3.6).
+        named = [row["name"] for row in rows if row["kind"] == Kind.NODE and row["name"]]
+        node_name = named[0] if named else api_node.name
+        taken: rules.Sets = {}
+        for row in rows:
+            names = _row_names(row, node_name)
+            name = key(Kind(row["kind"]), *names)
+            former = taken.get(name)
+            # Of several containers of one name the one that started last counts (3.6).
+            if former is not None and row["kind"] != Kind.POD and row["start_ns"] < former.start_ns:
+                continue
+            taken[name] = self._set_of(row, names, api_node, now_ns)
+        self._open |= taken
+        return len(taken)
+
+    def _set_of(self, row: Row, names: tuple[str, ...], api_node: NodeObject, now_ns: int) -> MetricSet:
+        kind = Kind(row["kind"])
+        labels = {
+            "type": TYPE_LABEL[kind],
+            "nodename": api_node.name,
+            "hostname": api_node.hostname,
+            "host_id": api_node.host_id,
+        }
+        if kind == Kind.NODE and self._schedulable:
+            labels["schedulable"] = "false" if api_node.unschedulable else "true"
+        if kind in (Kind.POD, Kind.POD_CONTAINER):
+            labels |= {"namespace_name": names[0], "pod_name": names[1], "pod_id": row["uid"]}
+        if kind in (Kind.SYS_CONTAINER, Kind.POD_CONTAINER):
+            labels["container_name"] = names[-1]
+        if kind == Kind.POD_CONTAINER and row["image"] is not None:
+            labels["container_base_image"] = row["image"]
+        metric_set = MetricSet(labels, scrape_ns=row["sample_ns"], start_ns=row["start_ns"])
+        metric_set.metrics |= row["values"]
+        uptime = rules.milliseconds_since(row["start_ns"], now_ns)
+        if uptime is not None:
+            metric_set.metrics["uptime"] = uptime
+        for custom in row["custom"]:
+            metric_set.metrics[f"custom/{custom['name']}"] = custom["value"]
+        for resource in row["resources"]:
+            of_resource = _resource_labels(resource)
+            for metric, value in resource["values"].items():
+                metric_set.labeled.append(Labeled(metric, of_resource, value))
+        return metric_set
+
+    # --- the tick -------------------------------------------------------------------------------
+
+    def close(self, timestamp_ns: int) -> NaiveBatch:
+        """Finishes the open batch and starts the next one. The store does not hold the batch yet."""
+        sets, self._open = self._open, {}
+        batch = NaiveBatch(timestamp_ns, sets)
+        # A batch that is not newer than the last gets no rates, and is nobody's predecessor (5.1.2).
+        if self._previous is None or timestamp_ns > self._previous.timestamp_ns:
+            if self._previous is not None:
+                rules.add_rates(sets, self._previous.metric_sets)
+            self._previous = batch
+        rules.enrich_pods(sets, self._pods)
+        rules.enrich_namespaces(sets, self._namespaces)
+        rules.aggregate_pods(sets)
+        rules.aggregate_namespaces(sets)
+        rules.aggregate_nodes(sets)
+        rules.aggregate_cluster(sets)
+        rules.add_node_shares(sets, self._nodes.values())
+        rules.drop_overflows(sets)
+        return batch
+
+    def commit(self, batch: NaiveBatch, now_ns: int) -> NaiveBatch:
+        """Appends a closed batch, after letting go of what is too old at `now_ns` (6.1)."""
+        self._short = [x for x in self._short if x.timestamp_ns > now_ns - self._short_retention_ns]
+        self._long = [x for x in self._long if x.timestamp_ns > now_ns - self._long_retention_ns]
+        self._short.append(batch)
+        values = {
+            name: {metric: value for metric, value in metric_set.metrics.items() if metric in self._long_metrics}
+            for name, metric_set in batch.metric_sets.items()
+        }
+        self._long.append(_LongEntry(batch.timestamp_ns, values))
+        return batch
+
+    # --- questions ------------------------------------------------------------------------------
+
+    @property
+    def newest(self) -> NaiveBatch | None:
+        return self._short[-1] if self._short else None
+
+    def find(self, kind: int, *names: str) -> int:
+        """Slot of an entity that some call or batch has named."""
+        return self._slot(Kind(kind), *names)
+
+    def metric_names(self, kind: int, slot: int) -> list[str]:
+        """Plain metrics the entity has in any batch of the short class, sorted."""
+        name = self._key_of(kind, slot)
+        found = {
+            metric for batch in self._short if name in batch.metric_sets for metric in batch.metric_sets[name].metrics
+        }
+        return sorted(found)
+
+    def series(self, kind: int, slot: int, metric: str, start_ns: int, end_ns: int) -> Series:
+        """Points of one plain metric, both ends included, in the order the batches came."""
+        name = self._key_of(kind, slot)
+        if metric in self._long_metrics:
+            points = [(entry.timestamp_ns, entry.values.get(name, {})) for entry in self._long]
+        else:
+            points = [(x.timestamp_ns, x.metric_sets[name].metrics) for x in self._short if name in x.metric_sets]
+        return [(at, values[metric]) for at, values in points if metric in values and start_ns <= at <= end_ns]
+
+    def resource_series(
+        self, kind: int, slot: int, metric: str, labels: Mapping[str, str], start_ns: int, end_ns: int
+    ) -> Series:
+        """Points of one labeled metric whose labels are exactly `labels`."""
+        name = self._key_of(kind, slot)
+        return [
+            (batch.timestamp_ns, entry.value)
+            for batch in self._short
+            if start_ns <= batch.timestamp_ns <= end_ns and name in batch.metric_sets
+            for entry in batch.metric_sets[name].labeled
+            if entry.name == metric and entry.labels == dict(labels)
+        ]
+
+    def _key_of(self, kind: int, slot: int) -> str:
+        return key(Kind(kind), *self._names[Kind(kind), slot])
+
+
+def _row_names(row: Row, node_name: str) -> tuple[str, ...]:
+    """Names of the row's entity, from the outside in."""
+    match Kind(row["kind"]):
+        case Kind.NODE:
+            return (node_name,)
+        case Kind.SYS_CONTAINER:
+            return (node_name, row["name"])
+        case Kind.POD:
+            return (row["namespace"], row["name"])
+        case Kind.POD_CONTAINER:
+            return (row["namespace"], row["pod"], row["name"])
+    raise ValueError(f"BUG: no row is of kind {row['kind']!r}")
+
+
+def _resource_labels(resource: Row) -> dict[str, str]:
+    """Labels of a resource's metrics (1.4)."""
+    match resource["type"]:
+        case "accelerator":
+            return {"make": resource["make"], "model": resource["model"], "accelerator_id": resource["id"]}
+        case "volume":
+            return {"resource_id": f"Volume:{resource['id']}"}
+        case _:
+            return {"resource_id": resource["id"]}
