@@ -51,8 +51,7 @@ def test_building_twice_gives_the_same() -> None:
 def test_a_full_migration_keeps_every_value() -> None:
     options = build_options(
         [
-            "--source=kubernetes:https://kube:6443?inClusterConfig=false&kubeletPort=10250&kubeletHttps=t&insecure=true"
-            + "&useServiceAccount=1",
+            "--source=kubernetes:https://k:1?inClusterConfig=f&kubeletPort=10250&kubeletHttps=t&insecure=t&useServiceAccount=t",
             "--sink=metric",
             "--metric_resolution=30s",
             "--heapster-port=443",
@@ -80,7 +79,7 @@ def test_a_full_migration_keeps_every_value() -> None:
         resolution_ns=30 * SECOND_NS,
         threads=4,
         kube=KubeOptions(
-            server="https://kube:6443",
+            server="https://k:1",
             in_cluster=False,
             insecure=True,
             use_service_account=True,
