@@ -1,0 +1,326 @@
+"""metric-export: every node, pod and container of one batch with its exported metrics.
+
+In      a closed batch
+Out     compact JSON in chunks, entities in the order of their names (B12), newline at the end
+Callers api/export.py, from a thread
+Source  spec/heapster-rest.md 6.5; which labels an entity has: spec/heapster-pipeline.md 1.4
+Never   holds the GIL while it writes, or more memory than a chunk and one pod's or node's share
+"""
+from heapfast._batch cimport ENTITY_NO_NODENAME, Batch, frame_t
+from heapfast._text cimport text_ptr, text_t
+from heapfast._types cimport (
+    KIND_NAMESPACE,
+    KIND_NODE,
+    KIND_POD,
+    KIND_POD_CONTAINER,
+    KIND_RESOURCE,
+    KIND_SYS_CONTAINER,
+    N_CATALOG,
+    RESOURCE_ACCELERATOR,
+    RESOURCE_VOLUME,
+    SLOT_NONE,
+    absent_i64,
+    int64_t,
+    uint32_t,
+)
+from heapfast.render._json cimport TIME_MAX_LEN, JsonBuffer, bits_to_double, put_char, put_literal, put_raw, write_time
+from heapfast.render._order cimport NameOrder
+
+from heapfast.catalog.metrics import CATALOG
+
+# A metric that is exported: what stands before its points, and how they are written.
+cdef struct exported_t:
+    const char* key            # '"cpu/limit":[', borrowed from KEYS
+    Py_ssize_t key_len
+    int metric
+    bint is_labeled
+    bint is_float
+    bint is_cumulative         # stored so: `start` is when counting began
+
+cdef exported_t EXPORTED[N_CATALOG]
+cdef int N_EXPORTED = 0
+cdef list KEYS = []
+
+
+cdef void _fill_exported() except *:
+    """Fills EXPORTED in the order of names, in which JSON maps are written."""
+    global N_EXPORTED
+    cdef bytes key
+    for metric in sorted(CATALOG, key=lambda metric: metric.name):
+        if metric.group not in ("standard", "labeled") and metric.name not in ("cpu/limit", "memory/limit"):
+            continue
+        key = f'"{metric.name}":['.encode()
+        KEYS.append(key)
+        EXPORTED[N_EXPORTED] = exported_t(
+            key,
+            len(key),
+            metric.id,
+            metric.group == "labeled",
+            metric.value_type == "double",
+            metric.stored_type == "cumulative",
+        )
+        N_EXPORTED += 1
+
+
+_fill_exported()
+
+
+cdef class ExportWriter:
+    """Writes one batch, chunk by chunk: `read` until it gives nothing more."""
+
+    cdef:
+        Batch batch
+        JsonBuffer buffer
+        NameOrder namespaces
+        NameOrder pods
+        NameOrder nodes
+        NameOrder inner                # containers of the current pod or node
+        NameOrder resources            # of the current entity
+        char[TIME_MAX_LEN] end         # the batch's timestamp as JSON
+        Py_ssize_t end_len
+        uint32_t next_namespace
+        uint32_t next_pod
+        uint32_t next_node
+        bint is_first                  # no entity is written yet
+        bint is_done
+
+    def __cinit__(self, Batch batch not None):
+        self.batch = batch
+        self.buffer = JsonBuffer()
+        self.namespaces = NameOrder()
+        self.pods = NameOrder()
+        self.nodes = NameOrder()
+        self.inner = NameOrder()
+        self.resources = NameOrder()
+        self.is_first = True
+
+    def read(self, Py_ssize_t at_least=1 << 20) -> bytes:
+        """Return the next chunk, `at_least` bytes or the rest; empty at the end."""
+        with nogil:
+            if not self._write(at_least):
+                self.buffer.failed = True
+        return self.buffer.take()
+
+    cdef bint _write(self, Py_ssize_t at_least) noexcept nogil:
+        cdef frame_t* frames = &self.batch.frame[0]
+        if self.is_done:
+            return True
+        if self.is_first:
+            self.end_len = write_time(self.batch.timestamp_ns, self.end)
+            put_char(self.buffer, c"[")
+            if not (
+                self.namespaces.load_present(&frames[KIND_NAMESPACE])
+                and self.nodes.load_present(&frames[KIND_NODE])
+            ):
+                return False
+        while self.buffer.len < at_least and not self.buffer.failed:
+            if self.next_pod < self.pods.n:
+                if not self._put_pod(self.pods.items[self.next_pod].slot):
+                    return False
+                self.next_pod += 1
+            elif self.next_namespace < self.namespaces.n:
+                if not self.pods.load_children(
+                    &frames[KIND_NAMESPACE],
+                    self.namespaces.items[self.next_namespace].slot,
+                    &frames[KIND_POD],
+                    KIND_POD,
+                ):
+                    return False
+                self.next_namespace += 1
+                self.next_pod = 0
+            elif self.next_node < self.nodes.n:
+                if not self._put_node(self.nodes.items[self.next_node].slot):
+                    return False
+                self.next_node += 1
+            else:
+                put_literal(self.buffer, b"]\n")
+                self.is_done = True
+                return True
+        return True
+
+    cdef bint _put_pod(self, uint32_t slot) noexcept nogil:
+        cdef frame_t* frames = &self.batch.frame[0]
+        cdef uint32_t i
+        if not self._put_metrics(KIND_POD, slot):
+            return False
+        self._put_pod_labels(slot, b"/pod", 4, &frames[KIND_POD], slot)
+        if not self.inner.load_children(&frames[KIND_POD], slot, &frames[KIND_POD_CONTAINER], KIND_POD_CONTAINER):
+            return False
+        for i in range(self.inner.n):
+            if not self._put_metrics(KIND_POD_CONTAINER, self.inner.items[i].slot):
+                return False
+            self._put_container_labels(self.inner.items[i].slot)
+        return True
+
+    cdef bint _put_node(self, uint32_t slot) noexcept nogil:
+        cdef frame_t* frames = &self.batch.frame[0]
+        cdef uint32_t i
+        cdef uint32_t container
+        if not self._put_metrics(KIND_NODE, slot):
+            return False
+        put_literal(self.buffer, b'"container_name":"machine"')
+        self._put_host(&frames[KIND_NODE], slot)
+        self._put_label(b',"labels":', frames[KIND_NODE].labels[slot])
+        self._put_nodename(&frames[KIND_NODE], slot)
+        put_literal(self.buffer, b"}}")
+        if not self.inner.load_children(&frames[KIND_NODE], slot, &frames[KIND_SYS_CONTAINER], KIND_SYS_CONTAINER):
+            return False
+        for i in range(self.inner.n):
+            container = self.inner.items[i].slot
+            if not self._put_metrics(KIND_SYS_CONTAINER, container):
+                return False
+            put_literal(self.buffer, b'"container_name":')
+            self.buffer.put_text(frames[KIND_SYS_CONTAINER].name[container])
+            self._put_host(&frames[KIND_SYS_CONTAINER], container)
+            self._put_nodename(&frames[KIND_SYS_CONTAINER], container)
+            put_literal(self.buffer, b"}}")
+        return True
+
+    # -- labels: sorted by key, `{"metrics":{...},"labels":{` stands before, `}}` ends the entity --
+
+    cdef void _put_label(self, const char* key, const text_t* value) noexcept nogil:
+        if value != NULL:
+            put_literal(self.buffer, key)
+            self.buffer.put_text(value)
+
+    cdef void _put_host(self, const frame_t* frame, uint32_t slot) noexcept nogil:
+        cdef frame_t* nodes = &self.batch.frame[KIND_NODE]
+        cdef uint32_t node = frame.node[slot]
+        if node != SLOT_NONE:
+            put_literal(self.buffer, b',"host_id":')
+            self.buffer.put_text(nodes.host_id[node])
+            put_literal(self.buffer, b',"hostname":')
+            self.buffer.put_text(nodes.hostname[node])
+
+    cdef void _put_nodename(self, const frame_t* frame, uint32_t slot) noexcept nogil:
+        cdef uint32_t node = frame.node[slot]
+        if node != SLOT_NONE and not frame.flags[slot] & ENTITY_NO_NODENAME:
+            put_literal(self.buffer, b',"nodename":')
+            self.buffer.put_text(self.batch.frame[KIND_NODE].name[node])
+
+    cdef void _put_container_labels(self, uint32_t slot) noexcept nogil:
+        cdef frame_t* containers = &self.batch.frame[KIND_POD_CONTAINER]
+        cdef const text_t* name = containers.name[slot]
+        if containers.image[slot] != NULL:
+            put_literal(self.buffer, b'"container_base_image":')
+            self.buffer.put_text(containers.image[slot])
+            put_char(self.buffer, c",")
+        self._put_pod_labels(containers.parent[slot], name.data, name.len, containers, slot)
+
+    cdef void _put_pod_labels(
+        self, uint32_t pod, const char* container, Py_ssize_t n, const frame_t* of, uint32_t slot
+    ) noexcept nogil:
+        cdef frame_t* pods = &self.batch.frame[KIND_POD]
+        cdef uint32_t namespace = pods.parent[pod]
+        put_literal(self.buffer, b'"container_name":')
+        self.buffer.put_string(container, n)
+        self._put_host(of, slot)
+        self._put_label(b',"labels":', pods.labels[pod])
+        self._put_label(b',"namespace_id":', self.batch.frame[KIND_NAMESPACE].uid[namespace])
+        self._put_nodename(of, slot)
+        put_literal(self.buffer, b',"pod_id":')
+        self.buffer.put_text(pods.uid[pod])
+        put_literal(self.buffer, b',"pod_name":')
+        self.buffer.put_text(pods.name[pod])
+        put_literal(self.buffer, b"}}")
+
+    # -- metrics --
+
+    cdef bint _put_metrics(self, int kind, uint32_t slot) noexcept nogil:
+        cdef frame_t* frame = &self.batch.frame[kind]
+        cdef frame_t* resources = &self.batch.frame[KIND_RESOURCE]
+        cdef char start[TIME_MAX_LEN]
+        cdef Py_ssize_t start_len = write_time(frame.start_ns[slot], start)
+        cdef const int64_t* column
+        cdef bint is_first = True
+        cdef int i
+        if not self.resources.load_children(frame, slot, resources, KIND_RESOURCE):
+            return False
+        put_literal(self.buffer, b'{"metrics":{' if self.is_first else b',{"metrics":{')
+        self.is_first = False
+        for i in range(N_EXPORTED):
+            if EXPORTED[i].is_labeled:
+                if self.resources.n and resources.column[EXPORTED[i].metric] != NULL:
+                    is_first = self._put_labeled(&EXPORTED[i], is_first)
+                continue
+            column = frame.column[EXPORTED[i].metric]
+            if column == NULL or column[slot] == absent_i64():
+                continue
+            self._put_metric_key(&EXPORTED[i], is_first)
+            is_first = False
+            if EXPORTED[i].is_cumulative:
+                self._put_times(start, start_len)
+            else:
+                self._put_times(self.end, self.end_len)
+            self._put_value(&EXPORTED[i], column[slot])
+            put_literal(self.buffer, b"]")
+        put_literal(self.buffer, b'},"labels":{')
+        return True
+
+    # Points of one labelled metric, one a resource; true while nothing is written.
+    cdef bint _put_labeled(self, const exported_t* exported, bint is_first) noexcept nogil:
+        cdef frame_t* resources = &self.batch.frame[KIND_RESOURCE]
+        cdef const int64_t* column = resources.column[exported.metric]
+        cdef bint is_open = False
+        cdef uint32_t i
+        cdef uint32_t slot
+        for i in range(self.resources.n):
+            slot = self.resources.items[i].slot
+            if column[slot] == absent_i64():
+                continue
+            if is_open:
+                put_char(self.buffer, c",")
+            else:
+                self._put_metric_key(exported, is_first)
+                is_open = True
+            self._put_times(self.end, self.end_len)
+            put_literal(self.buffer, b',"labels":{')
+            self._put_resource_labels(resources.type[slot], resources.name[slot])
+            put_char(self.buffer, c"}")
+            self._put_value(exported, column[slot])
+        if is_open:
+            put_char(self.buffer, c"]")
+        return is_first and not is_open
+
+    cdef void _put_metric_key(self, const exported_t* exported, bint is_first) noexcept nogil:
+        if not is_first:
+            put_char(self.buffer, c",")
+        put_raw(self.buffer, exported.key, exported.key_len)
+
+    cdef void _put_times(self, const char* start, Py_ssize_t n) noexcept nogil:
+        put_literal(self.buffer, b'{"start":')
+        put_raw(self.buffer, start, n)
+        put_literal(self.buffer, b',"end":')
+        put_raw(self.buffer, self.end, self.end_len)
+
+    cdef void _put_value(self, const exported_t* exported, int64_t bits) noexcept nogil:
+        put_literal(self.buffer, b',"value":')
+        if exported.is_float:
+            self.buffer.put_double(bits_to_double(bits))
+        else:
+            self.buffer.put_int(bits)
+        put_char(self.buffer, c"}")
+
+    cdef void _put_resource_labels(self, int type, const text_t* name) noexcept nogil:
+        cdef const char* ptr = text_ptr(name)
+        cdef uint32_t make = 0
+        cdef uint32_t model
+        if type != RESOURCE_ACCELERATOR:
+            put_literal(self.buffer, b'"resource_id":"')
+            if type == RESOURCE_VOLUME:
+                put_literal(self.buffer, b"Volume:")
+            self.buffer.put_content(ptr, name.len)
+            put_char(self.buffer, c'"')
+            return
+        # The name is make NUL model NUL id.
+        while make < name.len and ptr[make] != 0:
+            make += 1
+        model = make + 1
+        while model < name.len and ptr[model] != 0:
+            model += 1
+        put_literal(self.buffer, b'"accelerator_id":')
+        self.buffer.put_string(ptr + model + 1, <Py_ssize_t>name.len - model - 1)
+        put_literal(self.buffer, b',"make":')
+        self.buffer.put_string(ptr, make)
+        put_literal(self.buffer, b',"model":')
+        self.buffer.put_string(ptr + make + 1, model - make - 1)

@@ -1,0 +1,6 @@
+from collections.abc import Iterable
+
+Points = list[tuple[int, int]] | list[tuple[int, float]] | list[tuple[int, int | float]]
+
+def render_points(points: Points) -> bytes: ...
+def render_point_lists(lists: Iterable[Points]) -> bytes: ...
