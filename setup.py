@@ -6,6 +6,7 @@ directives and flags. HEAPFAST_BUILD picks the row; HEAPFAST_MODULES (comma-sepa
 names) limits the build while working on one module; HEAPFAST_COMMIT states the commit where
 there is no repository to ask.
 """
+
 import os
 import subprocess
 from pathlib import Path
