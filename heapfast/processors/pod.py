@@ -1,0 +1,103 @@
+"""Pods on their way from the watch into the store and the label index.
+
+In      pods: identity, labels, where they run, what their containers ask for
+Out     Store.put_pod, remove_pod; the index's put, remove
+Callers a pod watch, as its consumer
+Source  spec/heapster-pipeline.md 5.2
+Never   filters by phase, as Heapster does not
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from heapfast.processors.gate import Gate
+    from heapfast.processors.labels import LabelCopier
+
+#: As in heapfast._core: name, image, CPU request and limit in millicores, memory request and limit in
+#: bytes, restarts (-1: no status), whether it has ended.
+ContainerSpec = tuple[str, str, int, int, int, int, int, bool]
+
+
+class PodFacts(Protocol):
+    """What the store and the index keep of a pod."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+    @property
+    def node_name(self) -> str: ...
+    @property
+    def start_ns(self) -> int: ...
+    @property
+    def containers(self) -> Sequence[ContainerSpec]: ...
+
+
+class PodTable(Protocol):
+    """The part of the store that pods go to."""
+
+    def put_pod(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        labels: str,
+        stored: Sequence[tuple[str, str]] = (),
+        start_ns: int = ...,
+        containers: Sequence[ContainerSpec] = (),
+    ) -> int: ...
+    def remove_pod(self, namespace: str, name: str) -> int: ...
+
+
+class PodIndex(Protocol):
+    """The part of the label index that pods go to."""
+
+    def put(self, slot: int, namespace: str, labels: Mapping[str, str], node: str) -> None: ...
+    def remove(self, slot: int) -> None: ...
+
+
+class PodEnricher:
+    """Keeps the store's pods, and the index over their labels, as the API server has them."""
+
+    def __init__(self, store: PodTable, index: PodIndex, copier: LabelCopier, gate: Gate) -> None:
+        self._store = store
+        self._index = index
+        self._copier = copier
+        self._gate = gate
+
+    def upsert(self, pod: PodFacts) -> None:
+        self._gate.pass_through(partial(self._put, pod))
+
+    def delete(self, key: str) -> None:
+        """Takes a pod out.
+
+        Args:
+            key: "namespace/name".
+        """
+        self._gate.pass_through(partial(self._remove, key))
+
+    def _put(self, pod: PodFacts) -> None:
+        labels, stored = self._copier.copy(pod.labels)
+        slot = self._store.put_pod(
+            pod.namespace,
+            pod.name,
+            uid=pod.uid,
+            labels=labels,
+            stored=stored,
+            start_ns=pod.start_ns,
+            containers=pod.containers,
+        )
+        self._index.put(slot, pod.namespace, pod.labels, pod.node_name)
+
+    def _remove(self, key: str) -> None:
+        namespace, _, name = key.partition("/")
+        self._index.remove(self._store.remove_pod(namespace, name))
