@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 Sets = dict[str, MetricSet]
 
-_INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
+#: The one integer that is no sample: columns say "absent" with it.
+_NOT_A_SAMPLE = -(1 << 63)
 _HOST_LABELS = ("nodename", "hostname", "host_id")
 _REQUESTS = ("cpu/request", "cpu/limit", "memory/request", "memory/limit")
 _NAMESPACE_SUMS = ("cpu/usage_rate", "memory/usage", *_REQUESTS)
@@ -244,15 +245,16 @@ def _add(into: MetricSet, metric: str, value: Value) -> None:
     if metric not in into.metrics:
         into.metrics[metric] = value
     elif type(into.metrics[metric]) is type(value):
-        into.metrics[metric] += value
+        total = _wrap(into.metrics[metric] + value)
+        if total == _NOT_A_SAMPLE:
+            del into.metrics[metric]
+        else:
+            into.metrics[metric] = total
 
 
-def drop_overflows(sets: Sets) -> None:
-    """A number beyond int64 is no sample, where Heapster's wraps around (Q15)."""
-    for metric_set in sets.values():
-        for metric, value in list(metric_set.metrics.items()):
-            if isinstance(value, int) and not _INT64_MIN < value <= _INT64_MAX:
-                del metric_set.metrics[metric]
+def _wrap(value: Value) -> Value:
+    """What int64 makes of a sum that is too large for it (N3)."""
+    return (value + (1 << 63)) % (1 << 64) - (1 << 63) if isinstance(value, int) else value
 
 
 def milliseconds_since(start_ns: int, now_ns: int) -> int | None:

@@ -3,7 +3,7 @@
 In      the calls of heapfast._core.Store; `ingest` takes rows as dicts (Rows.to_dicts())
 Out     NaiveBatch, and series as lists of (timestamp, value)
 Callers tests
-Source  spec/heapster-pipeline.md 3.6 (duplicates), 5.1.2 (which batch is the previous one), 6.1 (retention)
+Source  spec/heapster-pipeline.md 1.2 to 1.4, 5.1.2 (which batch is the previous one), 6.1 (retention)
 Never   shares a metric set with a caller
 """
 
@@ -144,7 +144,7 @@ class NaiveStore:
         """Takes one target's answer into the open batch; a second answer replaces what it names again.
 
         Args:
-            rows: the answer, as Rows.to_dicts() gives it.
+            rows: the answer, as Rows.to_dicts() gives it: one row a key.
             node: slot of the API node whose target answered.
             now_ns: when it was decoded; uptimes are measured to here.
 
@@ -161,12 +161,7 @@ class NaiveStore:
         taken: rules.Sets = {}
         for row in rows:
             names = _row_names(row, node_name)
-            name = key(Kind(row["kind"]), *names)
-            former = taken.get(name)
-            # Of several containers of one name the one that started last counts (3.6).
-            if former is not None and row["kind"] != Kind.POD and row["start_ns"] < former.start_ns:
-                continue
-            taken[name] = self._set_of(row, names, api_node, now_ns)
+            taken[key(Kind(row["kind"]), *names)] = self._set_of(row, names, api_node, now_ns)
         self._open |= taken
         return len(taken)
 
@@ -217,7 +212,6 @@ class NaiveStore:
         rules.aggregate_nodes(sets)
         rules.aggregate_cluster(sets)
         rules.add_node_shares(sets, self._nodes.values())
-        rules.drop_overflows(sets)
         return batch
 
     def commit(self, batch: NaiveBatch, now_ns: int) -> NaiveBatch:
