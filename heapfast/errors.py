@@ -73,8 +73,19 @@ class KubeError(HeapfastError):
 
     Attributes:
         status: HTTP status, or None when there was no answer.
+        reason: one word for counters: "connect", "timeout", "tls", "proxy", "protocol", "decode", "status_403" ...
+        retry_after_seconds: how long the server wants to be left alone, None when it did not say.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        *,
+        reason: str = "other",
+        retry_after_seconds: float | None = None,
+    ) -> None:
         self.status = status
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
         super().__init__(message)
