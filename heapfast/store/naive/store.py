@@ -25,6 +25,13 @@ from heapfast.store.naive.model import (
 )
 from heapfast.units import NS_PER_SECOND, TIME_ZERO_NS
 
+#: What the dicts of Rows.to_dicts() call the values of a resource, by prefix of their metrics.
+_RESOURCE_VALUES = {
+    "filesystem/": ("usage", "limit", "available", "inodes", "inodes_free"),
+    "disk/io_": ("read_bytes", "write_bytes"),
+    "accelerator/": ("memory_total", "memory_used", "duty_cycle"),
+}
+
 Row = Mapping[str, Any]
 ContainerSpec = tuple[str, str, int, int, int, int, int, bool]
 Series = list[tuple[int, Value]]
@@ -156,17 +163,16 @@ class NaiveStore:
             raise StoreError(f"cannot ingest: node {self._names[Kind.NODE, node][0]!r} was removed")
         rows = list(rows)
         # Keys follow the name that the kubelet gives its node, labels the API server's (3.6).
-        named = [row["name"] for row in rows if row["kind"] == Kind.NODE and row["name"]]
+        named = [row["name"] for row in rows if row["kind"] == "node" and row["name"]]
         node_name = named[0] if named else api_node.name
         taken: rules.Sets = {}
         for row in rows:
-            names = _row_names(row, node_name)
-            taken[key(Kind(row["kind"]), *names)] = self._set_of(row, names, api_node, now_ns)
+            kind, names = _entity_of(row, node_name)
+            taken[key(kind, *names)] = self._set_of(row, kind, names, api_node, now_ns)
         self._open |= taken
         return len(taken)
 
-    def _set_of(self, row: Row, names: tuple[str, ...], api_node: NodeObject, now_ns: int) -> MetricSet:
-        kind = Kind(row["kind"])
+    def _set_of(self, row: Row, kind: Kind, names: tuple[str, ...], api_node: NodeObject, now_ns: int) -> MetricSet:
         labels = {
             "type": TYPE_LABEL[kind],
             "nodename": api_node.name,
@@ -179,19 +185,20 @@ class NaiveStore:
             labels |= {"namespace_name": names[0], "pod_name": names[1], "pod_id": row["uid"]}
         if kind in (Kind.SYS_CONTAINER, Kind.POD_CONTAINER):
             labels["container_name"] = names[-1]
-        if kind == Kind.POD_CONTAINER and row["image"] is not None:
+        if kind == Kind.POD_CONTAINER and "image" in row:
             labels["container_base_image"] = row["image"]
-        metric_set = MetricSet(labels, scrape_ns=row["sample_ns"], start_ns=row["start_ns"])
-        metric_set.metrics |= row["values"]
-        uptime = rules.milliseconds_since(row["start_ns"], now_ns)
+        metric_set = MetricSet(labels, scrape_ns=_known(row["sample_ns"]), start_ns=_known(row["start_ns"]))
+        metric_set.metrics |= row["metrics"]
+        uptime = rules.milliseconds_since(metric_set.start_ns, now_ns)
         if uptime is not None:
             metric_set.metrics["uptime"] = uptime
         for custom in row["custom"]:
             metric_set.metrics[f"custom/{custom['name']}"] = custom["value"]
         for resource in row["resources"]:
-            of_resource = _resource_labels(resource)
-            for metric, value in resource["values"].items():
-                metric_set.labeled.append(Labeled(metric, of_resource, value))
+            prefix, of_resource = _resource_of(resource)
+            for name in _RESOURCE_VALUES[prefix]:
+                if name in resource:
+                    metric_set.labeled.append(Labeled(f"{prefix}{name}", of_resource, resource[name]))
         return metric_set
 
     # --- the tick -------------------------------------------------------------------------------
@@ -270,26 +277,34 @@ class NaiveStore:
         return key(Kind(kind), *self._names[Kind(kind), slot])
 
 
-def _row_names(row: Row, node_name: str) -> tuple[str, ...]:
-    """Names of the row's entity, from the outside in."""
-    match Kind(row["kind"]):
-        case Kind.NODE:
-            return (node_name,)
-        case Kind.SYS_CONTAINER:
-            return (node_name, row["name"])
-        case Kind.POD:
-            return (row["namespace"], row["name"])
-        case Kind.POD_CONTAINER:
-            return (row["namespace"], row["pod"], row["name"])
+def _entity_of(row: Row, node_name: str) -> tuple[Kind, tuple[str, ...]]:
+    """Kind of the row's entity, and its names from the outside in."""
+    match row["kind"]:
+        case "node":
+            return Kind.NODE, (node_name,)
+        case "sys_container":
+            return Kind.SYS_CONTAINER, (node_name, row["name"])
+        case "pod":
+            return Kind.POD, (row["namespace"], row["name"])
+        case "pod_container":
+            return Kind.POD_CONTAINER, (row["namespace"], row["pod"], row["name"])
     raise ValueError(f"BUG: no row is of kind {row['kind']!r}")
 
 
-def _resource_labels(resource: Row) -> dict[str, str]:
-    """Labels of a resource's metrics (1.4)."""
+def _known(time_ns: int | None) -> int:
+    return TIME_ZERO_NS if time_ns is None else time_ns
+
+
+def _resource_of(resource: Row) -> tuple[str, dict[str, str]]:
+    """Prefix of a resource's metrics, and their labels (1.4)."""
     match resource["type"]:
-        case "accelerator":
-            return {"make": resource["make"], "model": resource["model"], "accelerator_id": resource["id"]}
+        case "filesystem":
+            return "filesystem/", {"resource_id": resource["id"]}
         case "volume":
-            return {"resource_id": f"Volume:{resource['id']}"}
-        case _:
-            return {"resource_id": resource["id"]}
+            return "filesystem/", {"resource_id": f"Volume:{resource['id']}"}
+        case "disk":
+            return "disk/io_", {"resource_id": resource["id"]}
+        case "accelerator":
+            who = {"make": resource["make"], "model": resource["model"], "accelerator_id": resource["id"]}
+            return "accelerator/", who
+    raise ValueError(f"BUG: no resource is of type {resource['type']!r}")

@@ -71,10 +71,6 @@ OBJECTS = (
 )
 
 
-def _filesystem(type_: str, id_: str, **values: int) -> Row:
-    return resource(type_, id_, {f"filesystem/{name}": value for name, value in values.items()})
-
-
 def _scrape(second: bool) -> list[Row]:
     """What the kubelet says at 10:00:00 or, a minute later, at 10:01:00."""
     at = T0_NS + (60 * SECOND_NS if second else 0)
@@ -85,7 +81,7 @@ def _scrape(second: bool) -> list[Row]:
     web, ghost = {"at": at, "uid": "pod-uid-1"}, {"at": at, "uid": "pod-uid-3"}
     return [
         node(
-            values={
+            metrics={
                 "cpu/usage": now(1_000_000_000_000, 1_048_000_000_000),
                 "memory/usage": 4294967296,
                 "memory/working_set": 3221225472,
@@ -99,7 +95,7 @@ def _scrape(second: bool) -> list[Row]:
             },
             at=at,
             start=_0800,
-            resources=[_filesystem("filesystem", "/", available=70, limit=100, usage=30, inodes_free=9, inodes=10)],
+            resources=[resource("filesystem", "/", available=70, limit=100, usage=30, inodes_free=9, inodes=10)],
         ),
         system(
             "kubelet",
@@ -125,7 +121,7 @@ def _scrape(second: bool) -> list[Row]:
                 "network/tx_errors": 0,
             },
             start=_0900,
-            resources=[_filesystem("volume", "data", available=877, limit=1000, usage=123, inodes_free=90, inodes=100)],
+            resources=[resource("volume", "data", available=877, limit=1000, usage=123, inodes_free=90, inodes=100)],
             **web,
         ),
         container(
@@ -142,8 +138,8 @@ def _scrape(second: bool) -> list[Row]:
             },
             start=_0900 + 5 * SECOND_NS,
             resources=[
-                _filesystem("filesystem", "/", available=900, limit=2000, usage=1000, inodes_free=5, inodes=10),
-                _filesystem("filesystem", "logs", usage=50),
+                resource("filesystem", "/", available=900, limit=2000, usage=1000, inodes_free=5, inodes=10),
+                resource("filesystem", "logs", usage=50),
             ],
             **web,
         ),

@@ -356,7 +356,7 @@ AGGREGATION_CASES = (
     ),
     Case(
         "A-05 resources are not summed",
-        ([container("shop", "lone", "a", resources=[resource("filesystem", "/", {"filesystem/usage": 1000})])],),
+        ([container("shop", "lone", "a", resources=[resource("filesystem", "/", usage=1000)])],),
         {
             _LONE: Want(labeled={}),
             _A: Want(labeled={("filesystem/usage", "/"): 1000}),
@@ -443,8 +443,8 @@ AGGREGATION_CASES = (
     Case(
         "G-03 a node has its pods' requests and its own use",
         _twice(
-            [node(values={"cpu/usage": 0})],
-            [node(values={"cpu/usage": millicores(800)}), pod("shop", "web"), pod("shop", "db")],
+            [node(metrics={"cpu/usage": 0})],
+            [node(metrics={"cpu/usage": millicores(800)}), pod("shop", "web"), pod("shop", "db")],
         ),
         {"node:n1": Want({"cpu/request": 1100, "cpu/usage_rate": 800, "memory/usage": None})},
         (
@@ -500,7 +500,9 @@ def _node_case(
     """A node of its own that uses and offers so much, with one pod that requests so much."""
     return Case(
         name,
-        _twice([node(values={"cpu/usage": 0} if "cpu/usage" in values else {})], [node(values=values), pod("a", "p")]),
+        _twice(
+            [node(metrics={"cpu/usage": 0} if "cpu/usage" in values else {})], [node(metrics=values), pod("a", "p")]
+        ),
         {"node:n1": Want(want)},
         (api_node, Pod("a", "p", (Spec("c", **requests),))),
         why=why,

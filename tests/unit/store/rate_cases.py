@@ -53,7 +53,8 @@ READ, WRITE = "disk/io_read_bytes", "disk/io_write_bytes"
 
 
 def _disks(metric: str, **bytes_by_disk: int) -> list[Row]:
-    return [resource("disk", name.replace("_", ":"), {metric: count}) for name, count in bytes_by_disk.items()]
+    member = metric.removeprefix("disk/io_")
+    return [resource("disk", name.replace("_", ":"), **{member: count}) for name, count in bytes_by_disk.items()]
 
 
 RATE_CASES = (

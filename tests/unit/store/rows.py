@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from heapfast.catalog.keys import Kind
 from heapfast.units import TIME_ZERO_NS
 
 SECOND_NS = 1_000_000_000
@@ -25,52 +24,50 @@ Row = dict[str, Any]
 Values = dict[str, int]
 
 
-def _row(kind: Kind, name: str, values: Values | None, at_ns: int, start_ns: int, **more: Any) -> Row:
+def _row(kind: str, name: str, metrics: Values | None, at_ns: int, start_ns: int, **more: Any) -> Row:
     return {
-        "kind": int(kind),
+        "kind": kind,
         "name": name,
-        "namespace": "",
-        "pod": "",
-        "uid": "",
-        "image": None,
-        "start_ns": start_ns,
-        "sample_ns": at_ns,
-        "values": values or {},
+        "start_ns": None if start_ns == TIME_ZERO_NS else start_ns,
+        "sample_ns": None if at_ns == TIME_ZERO_NS else at_ns,
+        "metrics": metrics or {},
         "resources": [],
         "custom": [],
     } | more
 
 
-def node(name: str = "n1", values: Values | None = None, *, at: int = T0_NS, start: int = START_NS, **more: Any) -> Row:
-    return _row(Kind.NODE, name, values, at, start, **more)
+def node(
+    name: str = "n1", metrics: Values | None = None, *, at: int = T0_NS, start: int = START_NS, **more: Any
+) -> Row:
+    return _row("node", name, metrics, at, start, **more)
 
 
-def system(name: str, values: Values | None = None, *, at: int = T0_NS, start: int = START_NS, **more: Any) -> Row:
-    return _row(Kind.SYS_CONTAINER, name, values, at, start, **more)
+def system(name: str, metrics: Values | None = None, *, at: int = T0_NS, start: int = START_NS, **more: Any) -> Row:
+    return _row("sys_container", name, metrics, at, start, **more)
 
 
 def pod(
-    namespace: str, name: str, values: Values | None = None, *, at: int = T0_NS, start: int = START_NS, **more: Any
+    namespace: str, name: str, metrics: Values | None = None, *, at: int = T0_NS, start: int = START_NS, **more: Any
 ) -> Row:
-    return _row(Kind.POD, name, values, at, start, **({"namespace": namespace, "uid": f"kubelet-{name}"} | more))
+    return _row("pod", name, metrics, at, start, **({"namespace": namespace, "uid": f"kubelet-{name}"} | more))
 
 
 def container(
     namespace: str,
     pod_name: str,
     name: str,
-    values: Values | None = None,
+    metrics: Values | None = None,
     *,
     at: int = T0_NS,
     start: int = START_NS,
     **more: Any,
 ) -> Row:
     where = {"namespace": namespace, "pod": pod_name, "uid": f"kubelet-{pod_name}"}
-    return _row(Kind.POD_CONTAINER, name, values, at, start, **(where | more))
+    return _row("pod_container", name, metrics, at, start, **(where | more))
 
 
-def resource(type_: str, id_: str, values: dict[str, int], *, make: str = "", model: str = "") -> Row:
-    return {"type": type_, "id": id_, "make": make, "model": model, "values": values}
+def resource(type_: str, id_: str, **values: int) -> Row:
+    return {"type": type_, "id": id_, **values}
 
 
 def custom(name: str, value: int | float, type_: str = "gauge") -> Row:

@@ -20,8 +20,8 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 def _batch(engine: Engine, slot: int, timestamp_ns: int, now_ns: int, value: int = 1) -> None:
     rows = [
         node(
-            values={"memory/usage": value, "memory/rss": value},
-            resources=[resource("filesystem", "/", {"filesystem/usage": value})],
+            metrics={"memory/usage": value, "memory/rss": value},
+            resources=[resource("filesystem", "/", usage=value)],
             at=timestamp_ns,
         )
     ]
