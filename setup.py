@@ -43,6 +43,7 @@ EXTENSIONS = [
     "heapfast.render._usage",
     # the simulated cluster
     "heapfast.sim._bodies",
+    "heapfast.sim._rows",
 ]
 
 CHECKED = {

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from heapfast._core import Store
+from heapfast.sim._rows import rows_of
 from heapfast.store.naive import NaiveStore
-from heapfast.wire._rows import Rows
 from tests.unit.store.rows import Namespace, Node, Object, Pod, Row
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Compiled:
         self.store = Store(**options)
 
     def ingest(self, rows: list[Row], node: int, now_ns: int) -> None:
-        self.store.ingest(Rows.from_dicts(rows), node, now_ns)
+        self.store.ingest(rows_of(rows), node, now_ns)
 
     def tick(self, timestamp_ns: int, now_ns: int) -> Sets:
         closing = self.store.swap(timestamp_ns)

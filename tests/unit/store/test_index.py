@@ -1,0 +1,102 @@
+"""Postings against a scan over plain dicts, for every operator and every order of changes."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from heapfast.query.selector import parse_selector
+from heapfast.store.index import PostingIndex
+from heapfast.store.requirement import Operator, Requirement, Selector, matches
+
+KEYS = ("app", "tier", "weight")
+VALUES = ("", "a", "b", "5", "12", "-3")
+NAMESPACES = ("default", "shop")
+NODES = ("", "n1", "n2")
+
+slots = st.integers(0, 20)
+label_maps = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES))
+
+
+@st.composite
+def requirements(draw: st.DrawFn) -> Requirement:
+    operator = draw(st.sampled_from(list(Operator)))
+    key = draw(st.sampled_from((*KEYS, "nobody-has-it")))
+    if operator in (Operator.EXISTS, Operator.DOES_NOT_EXIST):
+        return Requirement(key, operator)
+    if operator in (Operator.GREATER_THAN, Operator.LESS_THAN):
+        return Requirement(key, operator, (draw(st.sampled_from(("-3", "5", "6"))),))
+    values = draw(st.sets(st.sampled_from((*VALUES, "nobody-has-it")), min_size=1, max_size=3))
+    return Requirement(key, operator, tuple(sorted(values)))
+
+
+class IndexAgainstScan(RuleBasedStateMachine):
+    """Plays the index against a dict of objects that is scanned for every question."""
+
+    @initialize()
+    def start(self) -> None:
+        self.index = PostingIndex()
+        self.objects: dict[int, tuple[str, dict[str, str], str]] = {}
+
+    @rule(slot=slots, namespace=st.sampled_from(NAMESPACES), labels=label_maps, node=st.sampled_from(NODES))
+    def put(self, slot: int, namespace: str, labels: dict[str, str], node: str) -> None:
+        self.index.put(slot, namespace, labels, node)
+        self.objects[slot] = (namespace, dict(labels), node)
+
+    @rule(slot=slots)
+    def remove(self, slot: int) -> None:
+        self.index.remove(slot)
+        self.objects.pop(slot, None)
+
+    @rule(
+        selector=st.lists(requirements(), max_size=3).map(tuple),
+        namespace=st.sampled_from((None, *NAMESPACES, "none-such")),
+        node=st.sampled_from((None, "n1", "none-such")),
+    )
+    def select(self, selector: Selector, namespace: str | None, node: str | None) -> None:
+        expected = [
+            slot
+            for slot, (its_namespace, labels, its_node) in self.objects.items()
+            if namespace in (None, its_namespace) and node in (None, its_node) and matches(selector, labels)
+        ]
+        assert list(self.index.select(selector, namespace, node)) == sorted(expected)
+
+    @invariant()
+    def holds_no_empty_postings(self) -> None:
+        assert len(self.index) == len(self.objects)
+        keys = {key for _, labels, _ in self.objects.values() for key in labels}
+        assert set(self.index._keys) == keys
+        assert set(self.index._namespaces) == {namespace for namespace, _, _ in self.objects.values()}
+        assert set(self.index._nodes) == {node for _, _, node in self.objects.values() if node}
+
+
+TestIndexAgainstScan = IndexAgainstScan.TestCase
+TestIndexAgainstScan.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, derandomize=True)
+
+
+def test_result_is_the_callers_own() -> None:
+    index = PostingIndex()
+    index.put(1, "default", {"app": "web"})
+    index.select(parse_selector("app=web")).discard(1)
+    index.select().discard(1)
+    index.select(namespace="default").discard(1)
+    assert list(index.select(parse_selector("app"))) == [1]
+    assert list(index.select()) == [1]
+
+
+def test_labels_are_copied() -> None:
+    index = PostingIndex()
+    labels = {"app": "web"}
+    index.put(1, "default", labels)
+    labels["app"] = "other"
+    assert list(index.select(parse_selector("app=web"))) == [1]
+    index.remove(1)
+    assert not index.select()
+
+
+def test_removing_what_is_not_there_changes_nothing() -> None:
+    index = PostingIndex()
+    index.remove(7)
+    assert 7 not in index
+    assert not index.select()
