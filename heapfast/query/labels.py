@@ -1,0 +1,33 @@
+"""The parameter `labels`: which labelled metric is asked for.
+
+In      "key:value,key:value"
+Out     the label set, or None for an unlabelled question
+Callers api/model.py
+Source  spec/heapster-rest.md 3.2
+Never   knows which labels exist
+"""
+
+from __future__ import annotations
+
+from heapfast.errors import QueryError
+from heapfast.query.quoting import quote
+
+
+def parse_labels(text: str | None) -> dict[str, str] | None:
+    """Parse a label set; a pair is split at its first colon, of equal keys the last wins.
+
+    Returns:
+        None when `text` is missing or empty.
+
+    Raises:
+        QueryError: for a pair without a colon, or with an empty key or value.
+    """
+    if not text:
+        return None
+    labels = {}
+    for pair in text.split(","):
+        key, colon, value = pair.partition(":")
+        if not (key and colon and value):
+            raise QueryError(f"invalid label pair {quote(pair)}")
+        labels[key] = value
+    return labels
