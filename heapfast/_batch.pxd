@@ -44,6 +44,7 @@ cdef enum:
     ENTITY_TERMINATED = 4      # pod containers: the API server says it has ended
     ENTITY_SPEC = 8            # pod containers: named in the pod's spec (init containers are not)
     ENTITY_NO_NODENAME = 16    # pods made by aggregation: they carry no node label
+    ENTITY_OWN_IMAGE = 32      # pod containers: the kubelet reports the image, which then wins over the spec's
 
 
 # What columns are called, and of which type they are. One for all batches of a store.

@@ -1,26 +1,42 @@
-"""The store, as Python sees it. Times are Unix nanoseconds, CPU is millicores, memory is bytes."""
+"""The store, as Python sees it. Times are Unix nanoseconds, CPU is millicores, memory is bytes.
+
+Everything belongs to the loop, but for Spare.prepare and Closing.run, which may run in any one thread.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, TypedDict
 
 from heapfast._batch import Batch
+from heapfast._closing import Closing, Spare
 from heapfast.wire._rows import Rows
 
 #: name, image, cpu_request, cpu_limit, memory_request, memory_limit, restart_count (-1: no status), terminated
 ContainerSpec = tuple[str, str, int, int, int, int, int, bool]
 Labels = Sequence[tuple[str, str]]
 
+TIME_ZERO_NS: int
+
+class Latest(TypedDict):
+    sample_ns: int
+    start_ns: int
+    cpu_ns: int | None
+    memory_bytes: int | None
+    rate_millicores: int | None
+    window_ns: int
+
 class Store:
+    ingested_rows: int
+    ingested_targets: int
     def __init__(
         self,
         *,
-        long_retention_ns: int = ...,
-        short_retention_ns: int = ...,
+        long_retention_ns: int = 900_000_000_000,
+        short_retention_ns: int = 140_000_000_000,
         long_metrics: Iterable[str] = ("cpu/usage_rate", "memory/usage"),
         schedulable: bool = False,
     ) -> None: ...
 
-    # Who is there, as the API server says. Every call is O(what it names); loop only.
+    # Who is there, as the API server says. Each call costs what it names.
     def put_namespace(self, name: str, uid: str) -> int: ...
     def remove_namespace(self, name: str) -> int: ...
     def put_node(
@@ -51,25 +67,30 @@ class Store:
     ) -> int: ...
     def remove_pod(self, namespace: str, name: str) -> int: ...
 
-    # Samples. `ingest` is one step on the loop; no reader sees half of it.
+    # Samples. One step on the loop; no reader sees half of it.
     def ingest(self, rows: Rows, node: int, now_ns: int) -> int: ...
 
-    # The tick: swap on the loop, run anywhere (no GIL), commit on the loop.
-    def swap(self, timestamp_ns: int) -> Closing: ...
+    # The tick: make_spare, prepare (thread), swap, run (thread), commit.
+    def make_spare(self) -> Spare: ...
+    def swap(self, timestamp_ns: int, spare: Spare | None = None) -> Closing: ...
     def commit(self, closing: Closing, now_ns: int) -> Batch: ...
 
-    # Questions. Loop only.
+    # Questions.
     @property
     def newest(self) -> Batch | None: ...
+    @property
+    def open_seq(self) -> int: ...
     def find(self, kind: int, *names: str) -> int: ...
+    def name(self, kind: int, slot: int) -> str: ...
+    def parent(self, kind: int, slot: int) -> int: ...
+    def is_known(self, kind: int, slot: int) -> bool: ...
     def metric_id(self, name: str) -> int: ...
     def metric_names(self, kind: int, slot: int) -> list[str]: ...
     def series(self, kind: int, slot: int, metric: int, start_ns: int, end_ns: int) -> list[tuple[int, int | float]]: ...
+    def find_resources(self, kind: int, slot: int, metric: int, labels: Mapping[str, str]) -> list[int]: ...
     def resource_series(
         self, kind: int, slot: int, metric: int, labels: Mapping[str, str], start_ns: int, end_ns: int
     ) -> list[tuple[int, int | float]]: ...
     def spec_containers(self, pod: int) -> list[int]: ...
+    def latest_sample(self, kind: int, slot: int) -> Latest | None: ...
     def stats(self) -> dict[str, Any]: ...
-
-class Closing:
-    def run(self) -> None: ...

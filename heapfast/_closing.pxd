@@ -1,0 +1,48 @@
+"""What happens to a batch between swap and commit: rates, enrichment, sums, packing.
+
+Runs in a thread without the GIL. It reads the entity tables, which the loop leaves alone but
+for kubelet-side changes to slots that are newer than the batch (see _entities.pxd).
+"""
+from heapfast._batch cimport Batch, frame_t
+from heapfast._entities cimport Entities
+from heapfast._ring cimport Packed
+from heapfast._types cimport N_KINDS, int64_t, uint8_t, uint32_t
+
+
+# The next open batch, made ready in a thread: filling columns with "absent" is no work for the loop.
+cdef class Spare:
+    cdef:
+        Batch batch
+        Batch model                 # the open batch of now: the next one will have the same columns
+        uint32_t n[N_KINDS]
+        frame_t* like[N_KINDS]      # borrowed from model
+
+    cdef int _prepare(self) noexcept nogil
+
+
+cdef class Closing:
+    cdef:
+        Entities entities
+        Batch batch                 # the one that is being closed
+        Batch former                # the one before it, or None
+        readonly Packed packed      # `former`, packed; made by run()
+        uint8_t is_float[256]
+        bint done
+        int64_t* elapsed_ns         # owned scratch, one kind at a time
+
+    cdef int _run(self) noexcept nogil
+    cdef int _rates(self) noexcept nogil
+    cdef int _rates_of(self, int kind) noexcept nogil
+    cdef int _rate(self, int kind, int counter, int rate, uint32_t n) noexcept nogil
+    cdef int _disk_rates(self) noexcept nogil
+    cdef int _identify(self, int kind) noexcept nogil
+    cdef int _enrich_pods(self) noexcept nogil
+    cdef int _request(self, uint32_t container) noexcept nogil
+    cdef int _sum_pods(self) noexcept nogil
+    cdef int _sum_namespaces(self) noexcept nogil
+    cdef int _sum_nodes(self) noexcept nogil
+    cdef int _sum_cluster(self) noexcept nogil
+    cdef int _node_autoscaling(self) noexcept nogil
+    cdef int _count(self) noexcept nogil
+    cdef int _pack(self) noexcept nogil
+    cdef int _add(self, int child, int parent, int metric, const uint32_t* owner) noexcept nogil

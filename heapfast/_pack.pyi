@@ -1,0 +1,5 @@
+from collections.abc import Sequence
+
+def roundtrip(
+    values: Sequence[int | None], newer: Sequence[int | None] | None = None
+) -> tuple[list[int | None], int]: ...
