@@ -103,7 +103,15 @@ def _table() -> dict[str, Flag]:
     def words(name: str, text: str, default: tuple[str, ...] = ()) -> None:
         add(name, parse_list, default, f"{text} Comma-separated, repeatable.", repeats=True)
 
-    add("source", _parse_one, (), "Where metrics come from: KEY[:URL]; exactly one.", repeats=True)
+    add(
+        "source",
+        _parse_one,
+        (),
+        "Where metrics come from: KEY[:URL]; exactly one. KEY is kubernetes.summary_api (kubelets' /stats/summary) or"
+        " kubernetes (their cAdvisor's /stats/container). URL is the API server's, with ?inClusterConfig, auth,"
+        " insecure, useServiceAccount, kubeletPort and kubeletHttps.",
+        repeats=True,
+    )
     add("sink", _parse_one, (), "Where metrics go: KEY[:URL]; 'metric' is the memory. Repeatable.", repeats=True)
     duration("metric-resolution", 60, "Spacing of the samples, at least 5s.")
     switch("disable-metric-sink", "Serve nothing from memory: its routes answer 503.")

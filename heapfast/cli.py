@@ -1,0 +1,180 @@
+"""The command line: serve, or run one stage by hand.
+
+In      argv
+Out     an exit code: 0 done (also after Ctrl-C and SIGTERM), 1 something could not be done, 2 wrong usage,
+        130 interrupted before there was anything to stop
+Callers __main__, the console script
+Never   imports a stage before its command asks for it: `heapfast --help` is instant
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from heapfast import __version__
+from heapfast.errors import ConfigError, HeapfastError, ParseError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from heapfast.config.options import Options
+
+DONE = 0
+FAILED = 1
+WRONG_USAGE = 2
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line; whatever can be said in one line is, on standard error."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if not words or words[0].startswith("-"):
+            return _serve(words)
+        command = _COMMANDS.get(words[0])
+        if command is None:
+            return _unknown_command(words[0])
+        return command[1](words[1:])
+    except ConfigError as error:
+        for fault in error.faults:
+            _say(fault)
+        return WRONG_USAGE
+    except HeapfastError as error:
+        _say(str(error))
+    except OSError as error:
+        # A port in use, a certificate that cannot be read: the world's fault, not worth a stack.
+        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        # Only before there is anything to stop: a running daemon takes Ctrl-C as a request.
+        return INTERRUPTED
+    return FAILED
+
+
+def _serve(words: list[str]) -> int:
+    """Runs the daemon until it is told to stop."""
+    if answer := _answer(words):
+        sys.stdout.write(answer)
+        return DONE
+    options = _options(words)
+    _start_logging(options)
+    from heapfast import daemon
+
+    daemon.run(options)
+    return DONE
+
+
+def _check_config(words: list[str]) -> int:
+    """Prints what the daemon would run with, as JSON."""
+    if answer := _answer(words):
+        sys.stdout.write(answer)
+        return DONE
+    import msgspec
+
+    options = _options(words)
+    for note in options.notes:
+        _say(f"note: {note}")
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(options), indent=2).decode() + "\n")
+    return DONE
+
+
+def _simulate(words: list[str]) -> int:
+    """Runs the simulated cluster until it is told to stop."""
+    from heapfast.sim import main as simulator
+
+    parser = _parser("simulate", simulator.__doc__)
+    simulator.add_arguments(parser)
+    return simulator.run(simulator.options_from_args(parser.parse_args(words)))
+
+
+def _demo(words: list[str]) -> int:
+    """Runs simulator and daemon together until told to stop."""
+    from heapfast.sim import demo
+
+    parser = _parser("demo", demo.__doc__)
+    demo.add_arguments(parser)
+    return demo.run(parser.parse_args(words))
+
+
+def _parse(words: list[str]) -> int:
+    """Prints what is in a kubelet's answer, or the place where it is none."""
+    from rich.console import Console
+
+    from heapfast import parse_file
+
+    parser = _parser("parse", parse_file.__doc__)
+    parser.add_argument("file", type=Path, help="the body of a kubelet's answer")
+    parser.add_argument("--kind", choices=parse_file.PARSERS, help="its source; told from the bytes if not given")
+    arguments = parser.parse_args(words)
+    body = arguments.file.read_bytes()
+    try:
+        rows = parse_file.parse_body(body, arguments.kind or parse_file.guess_kind(body))
+    except ParseError as error:
+        _say(f"{error}\n{parse_file.excerpt(body, error)}")
+        return FAILED
+    parse_file.print_rows(rows, Console())
+    return DONE
+
+
+def _parser(command: str, about: str | None) -> argparse.ArgumentParser:
+    import argparse
+
+    first_line = (about or "").partition("\n")[0]
+    return argparse.ArgumentParser(prog=f"heapfast {command}", description=first_line)
+
+
+def _answer(words: list[str]) -> str:
+    """What --help or --version print, "" when neither is asked for."""
+    from heapfast.config.argv import parse_argv
+
+    values, faults = parse_argv(words)
+    if values["help"]:
+        from heapfast.config.help import format_help
+
+        return format_help({name: text for name, (text, _) in _COMMANDS.items()})
+    return _version() if values["version"] and not faults else ""
+
+
+def _options(words: list[str]) -> Options:
+    from heapfast.config.build import build_options
+
+    return build_options(words, os.environ)
+
+
+def _start_logging(options: Options) -> None:
+    logging.basicConfig(
+        level=options.log.level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for note in options.notes:
+        logging.getLogger("heapfast").warning("%s", note)
+
+
+def _version() -> str:
+    from heapfast._build import BUILD_ROW
+
+    stated = Path(__file__).with_name("commit.txt")
+    commit = stated.read_text().strip() if stated.exists() else "unknown"
+    return f"version: v{__version__}\ncommit: {commit}\nbuild: {BUILD_ROW}\n"
+
+
+def _unknown_command(word: str) -> int:
+    near = difflib.get_close_matches(word, _COMMANDS, n=1)
+    _say(f"{word}: unknown command ({f'did you mean {near[0]}?' if near else '--help lists them all'})")
+    return WRONG_USAGE
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"heapfast: {text}\n")
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[list[str]], int]]] = {
+    "check-config": ("Print what the daemon would run with, or every fault of its flags.", _check_config),
+    "parse": ("Show what the daemon would read from a kubelet's answer in a file.", _parse),
+    "simulate": ("Run a simulated cluster: an API server and kubelets on loopback.", _simulate),
+    "demo": ("Run the simulated cluster and the daemon on it, and print what to try.", _demo),
+}

@@ -1,0 +1,52 @@
+"""--help: every command and flag, grouped.
+
+In      the table of flags
+Out     text, 100 columns wide at most
+Callers cli
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+
+from heapfast.config.flags import FLAGS, Flag, Group
+from heapfast.config.values import parse_duration, parse_int
+
+WIDTH = 100
+_INDENT = " " * 8
+
+
+def format_help(commands: Mapping[str, str]) -> str:
+    """Writes the help text; commands are name -> what it does."""
+    lines = [
+        "Usage: heapfast --source=KEY[:URL] [flags]",
+        "       heapfast COMMAND [flags]",
+        "",
+        "Without a command: scrapes the cluster's kubelets and serves Heapster's REST API.",
+        "",
+        "Commands:",
+        *(f"  {name:<14}{text}" for name, text in commands.items()),
+        "",
+        "Flags are --name=value or --name value; '_' and '-' are the same in names. Durations are written",
+        "as in Go: 60s, 1m30s, 1.5h. Exit codes: 0 done, 1 something could not be done, 2 wrong usage.",
+    ]
+    for group in Group:
+        lines += ["", f"{group.value}:"]
+        for flag in FLAGS.values():
+            if flag.group is group:
+                lines += _flag_lines(flag)
+    return "\n".join(lines) + "\n"
+
+
+def _flag_lines(flag: Flag) -> Iterator[str]:
+    default = flag.show(flag.default)
+    yield f"  --{flag.name}{_value_name(flag)}"
+    shown = f" Default: {default}." if default not in ("", "false") else ""
+    yield from textwrap.wrap(flag.help + shown, WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
+
+
+def _value_name(flag: Flag) -> str:
+    if flag.is_switch:
+        return "[=false]" if flag.default else ""
+    return {parse_int: "=N", parse_duration: "=DURATION"}.get(flag.parse, "=LIST" if flag.repeats else "=TEXT")
