@@ -3,7 +3,7 @@
 In      the calls of heapfast._core.Store; `ingest` takes rows as dicts (Rows.to_dicts())
 Out     NaiveBatch, and series as lists of (timestamp, value)
 Callers tests
-Source  spec/heapster-pipeline.md 1.2 to 1.4, 5.1.2 (which batch is the previous one), 6.1 (retention)
+Source  spec/heapster-pipeline.md 1.2 to 1.4, 6.1
 Never   shares a metric set with a caller
 """
 
@@ -205,13 +205,13 @@ class NaiveStore:
 
     def close(self, timestamp_ns: int) -> NaiveBatch:
         """Finishes the open batch and starts the next one. The store does not hold the batch yet."""
+        previous = self._previous
+        if previous is not None and timestamp_ns <= previous.timestamp_ns:
+            raise StoreError(f"cannot close a batch stamped {timestamp_ns}: want later than {previous.timestamp_ns}")
         sets, self._open = self._open, {}
-        batch = NaiveBatch(timestamp_ns, sets)
-        # A batch that is not newer than the last gets no rates, and is nobody's predecessor (5.1.2).
-        if self._previous is None or timestamp_ns > self._previous.timestamp_ns:
-            if self._previous is not None:
-                rules.add_rates(sets, self._previous.metric_sets)
-            self._previous = batch
+        batch = self._previous = NaiveBatch(timestamp_ns, sets)
+        if previous is not None:
+            rules.add_rates(sets, previous.metric_sets)
         rules.enrich_pods(sets, self._pods)
         rules.enrich_namespaces(sets, self._namespaces)
         rules.aggregate_pods(sets)
@@ -244,11 +244,13 @@ class NaiveStore:
         return self._slot(Kind(kind), *names)
 
     def metric_names(self, kind: int, slot: int) -> list[str]:
-        """Plain metrics the entity has in any batch of the short class, sorted."""
+        """Metrics the entity has in any batch of the short class, those of its resources too (B11); sorted."""
         name = self._key_of(kind, slot)
-        found = {
-            metric for batch in self._short if name in batch.metric_sets for metric in batch.metric_sets[name].metrics
-        }
+        found: set[str] = set()
+        for batch in self._short:
+            if name in batch.metric_sets:
+                metric_set = batch.metric_sets[name]
+                found.update(metric_set.metrics, (entry.name for entry in metric_set.labeled))
         return sorted(found)
 
     def series(self, kind: int, slot: int, metric: str, start_ns: int, end_ns: int) -> Series:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from heapfast.catalog.keys import Kind
+from heapfast.errors import StoreError
 from tests.unit.store import golden
 from tests.unit.store.engines import ENGINES, Engine, put
 from tests.unit.store.pipeline_cases import CASES, Case, Want
@@ -62,15 +63,19 @@ def test_first_batch_has_no_rates(engine: Engine) -> None:
     assert _rates(engine.tick(T0_NS, T0_NS)[C]) == {}
 
 
-def test_batch_that_is_not_newer_has_no_rates_and_is_not_remembered(engine: Engine) -> None:
+def test_batch_that_is_not_newer_is_refused_and_not_remembered(engine: Engine) -> None:
     """R-41: batches stamped 60, 180, 120 and 240 s, in this order."""
     slot = put(engine, [Node()])["n1"]
     rates = []
     for stamp, used in ((60, 0), (180, 12_000_000_000), (120, 6_000_000_000), (240, 30_000_000_000)):
         at = T0_NS + stamp * SECOND_NS
         engine.ingest([container("shop", "web", "c", {"cpu/usage": used}, at=at)], slot, at)
-        rates.append(engine.tick(at, at)[C]["metrics"].get("cpu/usage_rate"))
-    assert rates == [None, 100, None, 300]
+        if stamp == 120:
+            with pytest.raises(StoreError, match="want later than"):
+                engine.tick(at, at)
+        else:
+            rates.append(engine.tick(at, at)[C]["metrics"].get("cpu/usage_rate"))
+    assert rates == [None, 100, 300]
 
 
 def test_entity_that_missed_a_batch_has_no_rate_after_it(engine: Engine) -> None:
@@ -189,11 +194,12 @@ def test_removed_objects_no_longer_enrich(engine: Engine) -> None:
     assert sets["namespace:shop"]["metrics"]["cpu/request"] == 1000
 
 
-def test_entity_found_by_name_has_its_metric_names(engine: Engine) -> None:
+def test_entity_has_names_of_its_metrics_and_of_its_resources(engine: Engine) -> None:
     slot = put(engine, golden.OBJECTS)["n1"]
     for number, rows in enumerate(golden.TICKS):
         at = T0_NS + number * 60 * SECOND_NS
         engine.ingest(rows, slot, at)
         engine.tick(at, at)
     web = engine.store.find(Kind.POD, "shop", "web-1")
-    assert sorted(engine.store.metric_names(Kind.POD, web)) == sorted([*golden.SECOND[golden.WEB], "uptime"])
+    names = {"uptime", *golden.SECOND[golden.WEB], *(name for name, _ in golden.LABELED[golden.WEB])}
+    assert engine.store.metric_names(Kind.POD, web) == sorted(names)
