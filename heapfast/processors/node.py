@@ -1,7 +1,7 @@
-"""Nodes on their way from the watch into the store.
+"""Nodes on their way from the watch into the store and the label index.
 
 In      nodes: names, labels, capacity; ready or not, scraped or not
-Out     Store.put_node, remove_node
+Out     Store.put_node, remove_node; the index's put, remove
 Callers a node watch, as its consumer
 Source  spec/heapster-pipeline.md 3.3 and 5.7
 Never   decides which nodes are scraped
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from heapfast.processors.gate import Gate
     from heapfast.processors.labels import LabelCopier
+    from heapfast.store.index import PostingIndex
 
 
 class NodeFacts(Protocol):
@@ -62,10 +63,11 @@ class NodeTable(Protocol):
 
 
 class NodeEnricher:
-    """Keeps the store's nodes as the API server has them."""
+    """Keeps the store's nodes, and the index over their labels, as the API server has them."""
 
-    def __init__(self, store: NodeTable, copier: LabelCopier, gate: Gate) -> None:
+    def __init__(self, store: NodeTable, index: PostingIndex, copier: LabelCopier, gate: Gate) -> None:
         self._store = store
+        self._index = index
         self._copier = copier
         self._gate = gate
 
@@ -73,11 +75,11 @@ class NodeEnricher:
         self._gate.pass_through(partial(self._put, node))
 
     def delete(self, key: str) -> None:
-        self._gate.pass_through(partial(self._store.remove_node, key))
+        self._gate.pass_through(partial(self._remove, key))
 
     def _put(self, node: NodeFacts) -> None:
         labels, stored = self._copier.copy(node.labels)
-        self._store.put_node(
+        slot = self._store.put_node(
             node.name,
             hostname=node.hostname,
             host_id=node.host_id,
@@ -89,3 +91,7 @@ class NodeEnricher:
             memory_capacity=node.memory_capacity_bytes,
             memory_allocatable=node.memory_allocatable_bytes,
         )
+        self._index.put(slot, "", node.labels)
+
+    def _remove(self, key: str) -> None:
+        self._index.remove(self._store.remove_node(key))

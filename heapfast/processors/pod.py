@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from heapfast.processors.gate import Gate
     from heapfast.processors.labels import LabelCopier
+    from heapfast.store.index import PostingIndex
 
 #: As in heapfast._core: name, image, CPU request and limit in millicores, memory request and limit in
 #: bytes, restarts (-1: no status), whether it has ended.
@@ -58,17 +59,10 @@ class PodTable(Protocol):
     def remove_pod(self, namespace: str, name: str) -> int: ...
 
 
-class PodIndex(Protocol):
-    """The part of the label index that pods go to."""
-
-    def put(self, slot: int, namespace: str, labels: Mapping[str, str], node: str) -> None: ...
-    def remove(self, slot: int) -> None: ...
-
-
 class PodEnricher:
     """Keeps the store's pods, and the index over their labels, as the API server has them."""
 
-    def __init__(self, store: PodTable, index: PodIndex, copier: LabelCopier, gate: Gate) -> None:
+    def __init__(self, store: PodTable, index: PostingIndex, copier: LabelCopier, gate: Gate) -> None:
         self._store = store
         self._index = index
         self._copier = copier

@@ -54,7 +54,7 @@ class Recorder:
         self.calls.append(("remove_pod", namespace, name))
         return self._slot(namespace, name)
 
-    def put(self, slot: int, namespace: str, labels: Mapping[str, str], node: str) -> None:
+    def put(self, slot: int, namespace: str, labels: Mapping[str, str], node: str = "") -> None:
         self.calls.append(("index.put", slot, namespace, labels, node))
 
     def remove(self, slot: int) -> None:
@@ -79,12 +79,13 @@ def test_namespace_goes_to_the_store(store: Recorder, gate: Gate) -> None:
     assert store.calls == [("put_namespace", "shop", "u"), ("remove_namespace", "shop")]
 
 
-def test_node_goes_to_the_store_with_its_labels(store: Recorder, gate: Gate) -> None:
-    enricher = NodeEnricher(store, COPIER, gate)
+def test_node_goes_to_the_store_and_to_the_index(store: Recorder, gate: Gate) -> None:
+    enricher = NodeEnricher(store, store, COPIER, gate)
+    labels = {"tier": "x", "secret": "s", "a": "b"}
     node = nodes_resource().decode(
         msgspec.json.encode(
             {
-                "metadata": {"name": "n1", "labels": {"tier": "x", "secret": "s", "a": "b"}},
+                "metadata": {"name": "n1", "labels": labels},
                 "spec": {"externalID": "i-0", "unschedulable": True},
                 "status": {
                     "addresses": [{"type": "Hostname", "address": "h1"}],
@@ -112,7 +113,9 @@ def test_node_goes_to_the_store_with_its_labels(store: Recorder, gate: Gate) -> 
                 "memory_allocatable": 7 << 30,
             },
         ),
+        ("index.put", 0, "", labels, ""),
         ("remove_node", "n1"),
+        ("index.remove", 0),
     ]
 
 
@@ -163,7 +166,7 @@ def test_pod_goes_to_the_store_and_to_the_index(store: Recorder, gate: Gate) -> 
 
 
 def test_shut_gate_keeps_every_kind_from_the_store_and_the_index(store: Recorder, gate: Gate) -> None:
-    namespaces, nodes = NamespaceEnricher(store, gate), NodeEnricher(store, COPIER, gate)
+    namespaces, nodes = NamespaceEnricher(store, gate), NodeEnricher(store, store, COPIER, gate)
     pods = PodEnricher(store, store, COPIER, gate)
     gate.shut()
     namespaces.upsert(NAMESPACES.decode(b'{"metadata": {"name": "shop"}}'))
@@ -177,10 +180,12 @@ def test_shut_gate_keeps_every_kind_from_the_store_and_the_index(store: Recorder
     assert [call[0] for call in store.calls] == [
         "put_namespace",
         "put_node",
+        "index.put",
         "put_pod",
         "index.put",
         "remove_pod",
         "index.remove",
         "remove_node",
+        "index.remove",
         "remove_namespace",
     ]
