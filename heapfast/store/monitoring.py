@@ -1,0 +1,103 @@
+"""What stage 4 says about itself.
+
+In      Store.stats, the times of ticks
+Out     Prometheus series heapfast_store_... and heapfast_tick_..., and Heapster's heapster_processor_... and
+        heapster_exporter_...
+Callers daemon gives the registry; pipeline reports ticks
+Source  spec/heapster-pipeline.md 3.7 for Heapster's names; their values are true here (Q25, B24)
+Never   has a label whose values come from the cluster
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from heapfast.catalog.keys import Kind
+from heapfast.summaries import SummaryFamily
+
+if TYPE_CHECKING:
+    from heapfast._core import Store
+
+#: The in-memory sink, as Heapster calls it.
+MEMORY_SINK = "Metric Sink"
+
+
+class StoreCollector(Collector):
+    """Sizes of the store, read when somebody asks."""
+
+    def __init__(self, store: Store, registry: CollectorRegistry) -> None:
+        self._store = store
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        stats = self._store.stats()
+        entities = GaugeMetricFamily("heapfast_store_entities", "Entities that have a slot.", labels=["kind"])
+        slots = GaugeMetricFamily("heapfast_store_slots", "Slots, in use or free.", labels=["kind"])
+        for kind in Kind:
+            entities.add_metric([kind.name.lower()], stats["entities"][kind])
+            slots.add_metric([kind.name.lower()], stats["slots"][kind])
+        yield entities
+        yield slots
+        sizes = GaugeMetricFamily("heapfast_store_bytes", "Memory of the store, without texts.", labels=["part"])
+        for part in ("table", "open", "newest", "packed"):
+            sizes.add_metric([part], stats[f"{part}_bytes"])
+        yield sizes
+        batches = GaugeMetricFamily("heapfast_store_batches", "Closed batches in memory.", labels=["class"])
+        batches.add_metric(["any"], stats["batches"])
+        batches.add_metric(["short"], stats["short_batches"])
+        yield batches
+        yield GaugeMetricFamily("heapfast_store_packed_samples", "Samples in packed batches.", stats["packed_samples"])
+        yield CounterMetricFamily("heapfast_store_rows", "Rows that were ingested.", stats["ingested_rows"])
+        yield CounterMetricFamily(
+            "heapfast_store_custom_metrics_dropped",
+            "Samples of custom metrics for which there was no column; 212 custom metrics fit.",
+            stats["custom_metrics_dropped"],
+        )
+
+
+class TickMonitoring:
+    """What the pipeline reports of each tick."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._ticks = Counter("heapfast_ticks", "Ticks, by outcome.", ["outcome"], registry=registry)
+        self._closed = self._ticks.labels("closed")
+        self._failed = self._ticks.labels("failed")
+        self._last = Gauge("heapfast_tick_last_timestamp_seconds", "Time stamp of the newest batch.", registry=registry)
+        self._seconds = Histogram(
+            "heapfast_tick_seconds",
+            "How long a tick took, by part: scrape is the wait for targets, the others are work.",
+            ["part"],
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
+            registry=registry,
+        )
+        self._processors = SummaryFamily(
+            "heapster_processor_duration_microseconds", "Time of one processor in one tick.", ["processor"], registry
+        )
+        self._exporter_seconds = Gauge(
+            "heapster_exporter_last_time_seconds", "When an exporter last finished, Unix time.", ["exporter"],
+            registry=registry,
+        ).labels(MEMORY_SINK)  # fmt: skip
+        self._exporter = SummaryFamily(
+            "heapster_exporter_duration_milliseconds", "Time of one export.", ["exporter"], registry
+        ).labels(MEMORY_SINK)
+
+    def part(self, name: str, seconds: float) -> None:
+        """Notes how long one part of a tick took: "scrape", "prepare", "close" or "commit"."""
+        self._seconds.labels(name).observe(seconds)
+
+    def closed(self, timestamp_ns: int, now_ns: int, commit_seconds: float, processors_ns: Mapping[str, int]) -> None:
+        """Notes a batch that became the newest."""
+        self._closed.inc()
+        self._last.set(timestamp_ns / 1e9)
+        self._exporter_seconds.set(now_ns / 1e9)
+        self._exporter.observe(commit_seconds * 1e3)
+        for name, took_ns in processors_ns.items():
+            self._processors.labels(name).observe(took_ns / 1e3)
+
+    def failed(self) -> None:
+        self._failed.inc()
