@@ -71,10 +71,10 @@ def test_every_object_of_the_conformance_scenarios_decodes(scenario: str) -> Non
 
 def test_the_odd_nodes_that_the_reference_left_out_are_left_out() -> None:
     path = shared_path("conformance/heapster/odd/inputs.jsonl")
-    nodes = [
-        BY_NAME["nodes"].decode(msgspec.json.encode(n)) for name, ns in events(path) if name == "nodes" for n in ns
-    ]
-    asked = {entry["node"]: entry["ip"] for line in path.open() if (entry := json.loads(line))["kind"] == "kubelet"}
+    stated = [item for name, items in events(path) if name == "nodes" for item in items]
+    nodes = [BY_NAME["nodes"].decode(msgspec.json.encode(item)) for item in stated]
+    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    asked = {entry["node"]: entry["ip"] for entry in entries if entry["kind"] == "kubelet"}
     assert {node.name: node.ip for node in nodes if node.skip_reason is None} == asked
     assert {node.name for node in nodes if node.skip_reason} == {"odd-no-ip", "odd-not-ready"}
 
