@@ -1,4 +1,4 @@
-"""Rules of the house that no linter knows, held against every source that git tracks."""
+"""Rules of the house that no linter knows, held against every source of the repository."""
 
 import ast
 import re
@@ -31,7 +31,7 @@ TEXT_ENDINGS = {".py", ".pyi", ".pyx", ".pxd", ".md", ".toml", ".ini", ".txt", "
 
 
 def tracked() -> list[str]:
-    """Sources by path from the root: what git tracks, or everything that an unpacked archive has."""
+    """Sources by path from the root: what git tracks, and what it would if asked to."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=REPOSITORY, capture_output=True, text=True, check=True,

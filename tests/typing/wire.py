@@ -1,0 +1,17 @@
+"""Seen by mypy, never run: a parser fills rows that its caller owns."""
+
+from typing import Any, assert_type
+
+from heapfast.wire._rows import Rows
+from heapfast.wire._summary import parse_summary
+
+rows = Rows()
+parse_summary(b"{}", rows)
+parse_summary(bytearray(b"{}"), rows)
+parse_summary(memoryview(b"{}"), rows)
+assert_type(len(rows), int)
+assert_type(rows.bad_values, int)
+assert_type(rows.to_dicts(), list[dict[str, Any]])
+
+parse_summary("{}", rows)  # type: ignore[arg-type]
+parse_summary(b"{}")  # type: ignore[call-arg]
