@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from heapfast.catalog.keys import Kind
+    from heapfast.wire._rows import Rows
 
 Sets = dict[str, dict[str, Any]]
 Series = list[tuple[int, int | float]]
@@ -30,6 +31,7 @@ class Engine(Protocol):
     store: Any
 
     def ingest(self, rows: list[Row], node: int, now_ns: int) -> None: ...
+    def ingest_answer(self, rows: Rows, node: int, now_ns: int) -> None: ...
     def tick(self, timestamp_ns: int, now_ns: int) -> Sets: ...
     def series(self, metric: str, kind: Kind, *names: str, start_ns: int, end_ns: int) -> Series: ...
     def resource_series(
@@ -47,6 +49,9 @@ class Naive:
 
     def ingest(self, rows: list[Row], node: int, now_ns: int) -> None:
         self.store.ingest(rows, node, now_ns)
+
+    def ingest_answer(self, rows: Rows, node: int, now_ns: int) -> None:
+        self.store.ingest(rows.to_dicts(), node, now_ns)
 
     def tick(self, timestamp_ns: int, now_ns: int) -> Sets:
         return self.store.commit(self.store.close(timestamp_ns), now_ns).sets()
@@ -69,7 +74,10 @@ class Compiled:
         self.store = Store(**options)
 
     def ingest(self, rows: list[Row], node: int, now_ns: int) -> None:
-        self.store.ingest(rows_of(rows), node, now_ns)
+        self.ingest_answer(rows_of(rows), node, now_ns)
+
+    def ingest_answer(self, rows: Rows, node: int, now_ns: int) -> None:
+        self.store.ingest(rows, node, now_ns)
 
     def tick(self, timestamp_ns: int, now_ns: int) -> Sets:
         closing = self.store.swap(timestamp_ns)
