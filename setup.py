@@ -25,6 +25,7 @@ EXTENSIONS = [
     # 3: bytes -> rows
     "heapfast.wire._rows",
     "heapfast.wire._summary",
+    "heapfast.wire._sample",
     "heapfast.wire._cadvisor",
     # 4: memory and numbers
     "heapfast._entities",

@@ -16,6 +16,7 @@ from heapfast.codec._rfc3339 cimport parse_rfc3339
 from heapfast.wire._cursor cimport (
     CURSOR_MEMORY,
     CURSOR_NUMBER,
+    CURSOR_TOKEN,
     cursor_t,
     fail,
     peek,
@@ -80,24 +81,46 @@ cdef inline read_t read_count(cursor_t* c, Rows rows, int64_t* out) noexcept nog
     return READ_OK
 
 
-# The spans borrow from the body, or from the arena where the text stands otherwise in the body.
+# An integer that fits int64 but for the least, which means "absent" in columns.
+cdef inline read_t read_signed(cursor_t* c, Rows rows, int64_t* out) noexcept nogil:
+    cdef bint negative = peek(c) == c'-'
+    cdef read_t status
+    if negative:
+        c.at += 1
+        if not c'0' <= peek(c) <= c'9':
+            fail(c, CURSOR_TOKEN if c.at == c.end else CURSOR_NUMBER)
+            return READ_BAD
+    status = read_count(c, rows, out)
+    if status == READ_OK and negative:
+        out[0] = -out[0]
+    return status
+
+
+# A string's text: borrowed from the body, or from the arena where it stands otherwise in the body. At most once a string:
+# the arena has room for that. False: no memory.
+cdef inline bint own_text(Rows rows, const string_t* text, span_t* out) noexcept nogil:
+    cdef char* copy
+    if text.plain:
+        out.ptr = text.ptr
+        out.len = text.len
+        return True
+    copy = rows.reserve(3 * <size_t> text.len)
+    if copy == NULL:
+        return False
+    out.ptr = copy
+    out.len = <uint32_t> decode_json(text.ptr, text.len, copy)
+    return True
+
+
 cdef inline read_t read_text(cursor_t* c, Rows rows, span_t* out) noexcept nogil:
     cdef string_t text
-    cdef char* copy
     if peek(c) != c'"':
         return read_other(c, rows)
     if not scan_string(c, &text):
         return READ_BAD
-    if text.plain:
-        out.ptr = text.ptr
-        out.len = text.len
-        return READ_OK
-    copy = rows.reserve(3 * <size_t> text.len)
-    if copy == NULL:
+    if not own_text(rows, &text, out):
         fail(c, CURSOR_MEMORY)
         return READ_BAD
-    out.ptr = copy
-    out.len = <uint32_t> decode_json(text.ptr, text.len, copy)
     return READ_OK
 
 

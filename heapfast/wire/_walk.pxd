@@ -65,10 +65,10 @@ cdef inline uint64_t name_word(bytes name, Py_ssize_t start, bint case_bits) noe
 cdef inline names_t names(dict ids) except *:
     cdef names_t table
     cdef name_t* name
-    if len(ids) > NAMES_MAX or max(map(len, ids)) > NAME_MAX:
-        raise ValueError(f"BUG: a table of {len(ids)} names does not fit: {ids}")
     memset(&table, 0, sizeof(table))
     for key, value in ids.items():
+        if table.n == NAMES_MAX or len(key) > NAME_MAX:
+            raise ValueError(f"BUG: {key} does not fit into a table of names")
         lower = key.lower().encode("ascii")
         name = &table.name[table.n]
         name.len = <uint32_t> len(lower)

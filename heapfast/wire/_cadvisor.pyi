@@ -1,0 +1,3 @@
+from heapfast.wire._rows import Rows
+
+def parse_cadvisor(body: bytes | bytearray | memoryview, rows: Rows) -> None: ...
