@@ -205,7 +205,7 @@ def _retry_after(text: str | None) -> float | None:
 
 def _transport_error(url: str, error: Exception) -> KubeError:
     match error:
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientHttpProxyError():
             # Its own text has the proxy's URL, which may hold a password.
             return KubeError(f"cannot reach {url}: the proxy answered {error.status}", reason="proxy")
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch() | ssl.SSLError():
