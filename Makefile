@@ -11,11 +11,11 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 BIN = .venv/bin
-SOURCES = setup.py pyproject.toml $(shell find heapfast -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pyi')
+COMPILED = setup.py pyproject.toml $(shell find heapfast -name '*.pyx' -o -name '*.pxd')
 
 .PHONY: demo test develop lint typing debug sanitize coverage annotate fuzz soak bench pythons clean
 
-demo: .venv/.installed
+demo: .venv/.built
 	$(BIN)/heapfast demo $(DEMO_FLAGS)
 
 test: .venv/.tox
@@ -45,7 +45,6 @@ clean:
 	$(BIN)/pip install --quiet 'tox>=4.20'
 	touch $@
 
-# An installed copy, not the tree: a build in place would change under a running demo.
-.venv/.installed: .venv/.python $(SOURCES)
-	$(BIN)/pip install --quiet .
+.venv/.built: .venv/.python $(COMPILED)
+	$(BIN)/pip install --quiet --editable .
 	touch $@

@@ -29,6 +29,7 @@ DONE = 0
 FAILED = 1
 WRONG_USAGE = 2
 INTERRUPTED = 130
+WIDE = 200
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,7 +90,8 @@ def _simulate(words: list[str]) -> int:
 
     parser = _parser("simulate", simulator.__doc__)
     simulator.add_arguments(parser)
-    return simulator.run(simulator.options_from_args(parser.parse_args(words)))
+    simulator.run(simulator.options_from_args(parser.parse_args(words)))
+    return DONE
 
 
 def _demo(words: list[str]) -> int:
@@ -98,7 +100,8 @@ def _demo(words: list[str]) -> int:
 
     parser = _parser("demo", demo.__doc__)
     demo.add_arguments(parser)
-    return demo.run(parser.parse_args(words))
+    demo.run(demo.options_from_args(parser.parse_args(words)))
+    return DONE
 
 
 def _parse(words: list[str]) -> int:
@@ -117,7 +120,8 @@ def _parse(words: list[str]) -> int:
     except ParseError as error:
         _say(f"{error}\n{parse_file.excerpt(body, error)}")
         return FAILED
-    parse_file.print_rows(rows, Console())
+    # Into a pipe or a file nothing needs to be folded.
+    parse_file.print_rows(rows, Console(width=None if sys.stdout.isatty() else WIDE))
     return DONE
 
 

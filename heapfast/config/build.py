@@ -16,13 +16,14 @@ from heapfast.catalog.metrics import BY_NAME, CUSTOM_PREFIX
 from heapfast.config.argv import parse_argv
 from heapfast.config.findings import Findings
 from heapfast.config.flags import FLAGS, Group
-from heapfast.config.options import SECOND_NS, ApiOptions, LabelOptions, LogOptions, Options, StoreOptions, TlsOptions
+from heapfast.config.options import ApiOptions, LabelOptions, LogOptions, Options, StoreOptions, TlsOptions
 from heapfast.config.source import build_source
 from heapfast.config.uris import parse_uri
 from heapfast.config.values import format_duration
 from heapfast.errors import ConfigError
+from heapfast.units import NS_PER_SECOND
 
-MIN_RESOLUTION_NS = 5 * SECOND_NS
+MIN_RESOLUTION_NS = 5 * NS_PER_SECOND
 DEBUG_VERBOSITY = 4
 
 #: Heapster's sinks besides 'metric'.

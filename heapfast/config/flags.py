@@ -12,8 +12,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
-from heapfast.config.options import SECOND_NS
 from heapfast.config.values import format_duration, parse_bool, parse_duration, parse_int, parse_list
+from heapfast.units import NS_PER_SECOND
 
 
 class Group(Enum):
@@ -98,7 +98,7 @@ def _table() -> dict[str, Flag]:
         add(name, parse_int, default, text)
 
     def duration(name: str, default_seconds: int, text: str) -> None:
-        add(name, parse_duration, default_seconds * SECOND_NS, text)
+        add(name, parse_duration, default_seconds * NS_PER_SECOND, text)
 
     def words(name: str, text: str, default: tuple[str, ...] = ()) -> None:
         add(name, parse_list, default, f"{text} Comma-separated, repeatable.", repeats=True)

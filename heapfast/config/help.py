@@ -8,7 +8,8 @@ Callers cli
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from heapfast.config.flags import FLAGS, Flag, Group
 from heapfast.config.values import parse_duration, parse_int
@@ -49,4 +50,5 @@ def _flag_lines(flag: Flag) -> Iterator[str]:
 def _value_name(flag: Flag) -> str:
     if flag.is_switch:
         return "[=false]" if flag.default else ""
-    return {parse_int: "=N", parse_duration: "=DURATION"}.get(flag.parse, "=LIST" if flag.repeats else "=TEXT")
+    names: dict[Callable[[str], Any], str] = {parse_int: "=N", parse_duration: "=DURATION"}
+    return names.get(flag.parse, "=LIST" if flag.repeats else "=TEXT")

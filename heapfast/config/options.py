@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-SECOND_NS = 1_000_000_000
+from heapfast.units import NS_PER_SECOND
 
 
 class KubeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +67,8 @@ class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     long_metrics: tuple[str, ...] = ("cpu/usage_rate", "memory/usage")
-    long_retention_ns: int = 15 * 60 * SECOND_NS
-    short_retention_ns: int = 140 * SECOND_NS
+    long_retention_ns: int = 15 * 60 * NS_PER_SECOND
+    short_retention_ns: int = 140 * NS_PER_SECOND
 
 
 class LabelOptions(msgspec.Struct, frozen=True, kw_only=True):

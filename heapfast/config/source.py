@@ -12,15 +12,16 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from heapfast.config.findings import Findings
-from heapfast.config.options import SECOND_NS, KubeOptions, ScrapeOptions
+from heapfast.config.options import KubeOptions, ScrapeOptions
 from heapfast.config.uris import Uri, parse_uri
 from heapfast.config.values import format_duration, parse_bool, parse_int
+from heapfast.units import NS_PER_SECOND
 
 SOURCES: dict[str, Literal["summary", "cadvisor"]] = {
     "kubernetes": "cadvisor",
     "kubernetes.summary_api": "summary",
 }
-MAX_TIMEOUT_NS = 10 * SECOND_NS
+MAX_TIMEOUT_NS = 10 * NS_PER_SECOND
 
 _DEFAULTS = {
     "inClusterConfig": "true",
