@@ -1,0 +1,180 @@
+"""The simulated Kubernetes API server.
+
+In      HTTP on a loopback port, plain or TLS
+Out     nodes, pods and namespaces (list, get, watch), discovery, reviews; the daemon's own paths, forwarded; /sim/
+Callers main
+Source  spec/metrics-k8s-io.md 2, 11, 14.1; what `kubectl get` and client libraries ask for
+Never   writes an object: the model changes by churn and by /sim/ alone
+
+aiohttp serves it: of a list of 150,000 pods, 90 % of the time is the making of the objects, so that a
+leaner server would gain nothing (the kubelets, where it gains ten-fold, have their own).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from heapfast.clock import Clock
+from heapfast.errors import QueryError
+from heapfast.sim import discovery, reviews
+from heapfast.sim.control import Control
+from heapfast.sim.forward import AGGREGATED_PREFIX, Forwarder, service_proxy_target
+from heapfast.sim.lists import get_object, list_objects
+from heapfast.sim.resources import Resource
+from heapfast.sim.statuses import status_response
+from heapfast.sim.watches import is_watch, watch_objects
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+HOST: Final = "127.0.0.1"
+PROBES: Final = ("/healthz", "/livez", "/readyz")
+_STOP_SECONDS: Final = 1.0
+
+
+class ApiServer:
+    """The API server of one cluster.
+
+    Attributes:
+        port: after `start`.
+        url: after `start`.
+    """
+
+    def __init__(
+        self,
+        resources: dict[str, Resource[Any]],
+        control: Control,
+        forwarder: Forwarder,
+        clock: Clock,
+        *,
+        token: str,
+        bookmark_seconds: float,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self.port = 0
+        self.url = ""
+        self._resources = resources
+        self._forwarder = forwarder
+        self._clock = clock
+        self._authorization = f"bearer {token}" if token else ""
+        self._token = token
+        self._bookmark_seconds = bookmark_seconds
+        self._tls = tls
+        self._watches: set[asyncio.Task[Any]] = set()
+        self._runner = web.AppRunner(self._make_app(control), shutdown_timeout=_STOP_SECONDS, access_log=None)
+
+    async def start(self, port: int) -> None:
+        """Listens on a port (0: any free one). Raises OSError when it is taken."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, HOST, port, ssl_context=self._tls, backlog=1024)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        self.url = f"{'https' if self._tls else 'http'}://{HOST}:{self.port}"
+
+    async def stop(self) -> None:
+        """Ends watches, then everything."""
+        for watch in list(self._watches):
+            watch.cancel()
+        await self._runner.cleanup()
+        await self._forwarder.close()
+
+    def _make_app(self, control: Control) -> web.Application:
+        app = web.Application(middlewares=[self._errors, self._authentication], client_max_size=16 * 1024 * 1024)
+        app.add_routes(control.routes())
+        app.add_routes([web.get(path, self._probe) for path in PROBES])
+        app.add_routes([web.get(path, self._document) for path in discovery.DOCUMENTS])
+        for resource in self._resources.values():
+            app.router.add_get(f"/api/v1/{resource.plural}", self._collection(resource))
+            if resource.namespaced:
+                app.router.add_get(f"/api/v1/namespaces/{{namespace}}/{resource.plural}", self._collection(resource))
+                app.router.add_get(
+                    f"/api/v1/namespaces/{{namespace}}/{resource.plural}/{{name}}", self._single(resource)
+                )
+            else:
+                app.router.add_get(f"/api/v1/{resource.plural}/{{name}}", self._single(resource))
+        app.router.add_post("/apis/authentication.k8s.io/v1/tokenreviews", self._token_review)
+        app.router.add_post("/apis/authorization.k8s.io/v1/subjectaccessreviews", self._access_review)
+        app.router.add_route("*", "/{path:.*}", self._forward_or_404)
+        return app
+
+    # -- around every request -------------------------------------------------------------------
+
+    @web.middleware
+    async def _errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except QueryError as error:
+            return status_response(400, str(error))
+        except web.HTTPMethodNotAllowed:
+            return status_response(405, "the server does not allow this method on the requested resource")
+
+    @web.middleware
+    async def _authentication(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._authorization and request.path not in PROBES and not self._is_known(request):
+            return status_response(401, "Unauthorized")
+        return await handler(request)
+
+    def _is_known(self, request: web.Request) -> bool:
+        if request.transport is not None and request.transport.get_extra_info("peercert"):
+            return True
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        return hmac.compare_digest(f"{scheme.lower()} {token}".encode(), self._authorization.encode())
+
+    # -- handlers -----------------------------------------------------------------------------
+
+    async def _probe(self, request: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def _document(self, request: web.Request) -> web.Response:
+        body = msgspec.json.encode(discovery.DOCUMENTS[request.path])
+        return web.Response(body=body, content_type="application/json")
+
+    def _collection(self, resource: Resource[Any]) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            namespace = request.match_info.get("namespace")
+            if is_watch(request):
+                return await self._watch(request, resource, namespace)
+            return await list_objects(request, resource, namespace, self._clock)
+
+        return handle
+
+    async def _watch(self, request: web.Request, resource: Resource[Any], namespace: str | None) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        self._watches.add(task)
+        try:
+            return await watch_objects(request, resource, namespace, self._clock, self._bookmark_seconds)
+        finally:
+            self._watches.discard(task)
+
+    def _single(self, resource: Resource[Any]) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            name = request.match_info["name"]
+            key = f"{request.match_info['namespace']}/{name}" if resource.namespaced else name
+            return get_object(request, resource, key, self._clock)
+
+        return handle
+
+    async def _token_review(self, request: web.Request) -> web.Response:
+        return _created(reviews.review_token(await request.read(), self._token))
+
+    async def _access_review(self, request: web.Request) -> web.Response:
+        return _created(reviews.review_access(await request.read()))
+
+    async def _forward_or_404(self, request: web.Request) -> web.StreamResponse:
+        if request.path == AGGREGATED_PREFIX or request.path.startswith(AGGREGATED_PREFIX + "/"):
+            return await self._forwarder.forward(request, request.raw_path)
+        target = service_proxy_target(request.raw_path)
+        if target is not None:
+            return await self._forwarder.forward(request, target)
+        return status_response(404, "the server could not find the requested resource")
+
+
+def _created(value: dict[str, Any]) -> web.Response:
+    return web.Response(status=201, body=msgspec.json.encode(value), content_type="application/json")

@@ -1,0 +1,144 @@
+"""What can be said about a simulated cluster, as data and as command-line flags.
+
+In      argparse arguments, or keywords
+Out     SimulateOptions, checked
+Callers cli (`heapfast simulate`), main, tests, bench/scenarios.py
+Never   accepts an address that is not loopback
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from heapfast.errors import ConfigError
+from heapfast.sim.faults import parse_fault
+
+#: Node addresses are 127.1.0.1 and up; 127.255.255.255 is a broadcast address.
+MAX_NODES: Final = 1_000_000
+DEFAULT_DAEMON_URL: Final = "http://127.0.0.1:8082"
+
+
+class SimulateOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """One simulated cluster.
+
+    Attributes:
+        nodes, pods_per_node, containers: size; `containers` is per pod.
+        namespaces: how many; at least 1.
+        seed: two clusters with one seed, made at one time, are alike.
+        api_port, kubelet_port: loopback ports; 0 lets the system choose.
+        tls: serve API and kubelets over TLS, with certificates made in `directory`.
+        token: bearer token that API and kubelets demand (or a client certificate, with tls); "" = none.
+        directory: where kubeconfig and certificates go; "" = a temporary one, removed at the end.
+        sampling_seconds: how often kubelets sample.
+        spread_ms: containers are sampled up to this much before their node.
+        shuffle: kubelets list pods in random order.
+        churn_per_minute: pods replaced a minute.
+        faults: "TARGET=KIND[:NUMBER]", see faults.py.
+        daemon_url: where metrics.k8s.io and the service proxy of Heapster are forwarded to.
+        event_window: how many events of each kind a watch can go back; beyond that it gets 410.
+        bookmark_seconds: between two bookmarks of a watch that allows them.
+    """
+
+    nodes: int = 10
+    pods_per_node: int = 10
+    containers: int = 2
+    namespaces: int = 3
+    seed: int = 1
+    api_port: int = 0
+    kubelet_port: int = 0
+    tls: bool = False
+    token: str = ""
+    directory: str = ""
+    sampling_seconds: float = 10.0
+    spread_ms: int = 800
+    shuffle: bool = True
+    churn_per_minute: float = 0.0
+    faults: tuple[str, ...] = ()
+    daemon_url: str = DEFAULT_DAEMON_URL
+    event_window: int = 10_000
+    bookmark_seconds: float = 60.0
+
+    def check(self) -> None:
+        """Raises ConfigError with every fault found."""
+        found = []
+        for name, low, high in (
+            ("nodes", 1, MAX_NODES),
+            ("pods_per_node", 0, 1000),
+            ("containers", 1, 100),
+            ("namespaces", 1, 100_000),
+            ("api_port", 0, 65535),
+            ("kubelet_port", 0, 65535),
+            ("sampling_seconds", 0.1, 3600),
+            ("spread_ms", 0, 60_000),
+            ("churn_per_minute", 0, 1_000_000),
+            ("event_window", 1, 10_000_000),
+            ("bookmark_seconds", 0.01, 3600),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                found.append(f"--{name.replace('_', '-')}: got {value}, want {low} to {high}")
+        for text in self.faults:
+            try:
+                parse_fault(text)
+            except ConfigError as error:
+                found += [f"--fault: {fault}" for fault in error.faults]
+        if not is_loopback_url(self.daemon_url):
+            found.append(f"--daemon-url: got {self.daemon_url!r}, want http(s)://, a loopback address and a port")
+        if found:
+            raise ConfigError(found)
+
+
+def is_loopback_url(url: str) -> bool:
+    """Whether a URL is http(s) and points to this machine by a loopback address."""
+    try:
+        parts = urlsplit(url)
+        host = ipaddress.ip_address(parts.hostname or "")
+        return parts.scheme in ("http", "https") and host.is_loopback and parts.port is not None
+    except ValueError:
+        return False
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of `heapfast simulate`; their defaults are those a person wants."""
+    default = SimulateOptions()
+    parser.add_argument("--nodes", type=int, default=default.nodes, metavar="N")
+    parser.add_argument("--pods-per-node", type=int, default=default.pods_per_node, metavar="M")
+    parser.add_argument("--containers", type=int, default=default.containers, metavar="C", help="per pod")
+    parser.add_argument("--namespaces", type=int, default=default.namespaces, metavar="N")
+    parser.add_argument("--seed", type=int, default=default.seed, metavar="S", help="one seed, one cluster")
+    parser.add_argument("--api-port", type=int, default=16443, metavar="PORT", help="0: any free one")
+    parser.add_argument("--kubelet-port", type=int, default=20250, metavar="PORT", help="0: any free one")
+    parser.add_argument("--tls", action="store_true", help="serve over TLS with certificates made for the run")
+    parser.add_argument("--token", default=default.token, help="bearer token that API server and kubelets demand")
+    parser.add_argument("--directory", default=default.directory, help="for kubeconfig and certificates")
+    parser.add_argument("--sampling-seconds", type=float, default=default.sampling_seconds, metavar="SECONDS")
+    parser.add_argument("--spread-ms", type=int, default=default.spread_ms, metavar="MS")
+    parser.add_argument("--no-shuffle", dest="shuffle", action="store_false", help="list pods in a fixed order")
+    parser.add_argument(
+        "--churn", dest="churn_per_minute", type=float, default=0.0, metavar="PODS", help="pods replaced a minute"
+    )
+    parser.add_argument(
+        "--fault",
+        dest="faults",
+        action="append",
+        default=[],
+        metavar="TARGET=KIND",
+        help="node name, glob or percentage, and a fault: node-0003=hang, 5%%=500, '*=slow:10'; repeatable",
+    )
+    parser.add_argument("--daemon-url", default=default.daemon_url, metavar="URL")
+    parser.add_argument("--event-window", type=int, default=default.event_window, metavar="EVENTS")
+    parser.add_argument("--bookmark-seconds", type=float, default=default.bookmark_seconds, metavar="SECONDS")
+
+
+def options_from_args(namespace: argparse.Namespace) -> SimulateOptions:
+    """The options that parsed flags state. Raises ConfigError with every fault found."""
+    values = {name: getattr(namespace, name) for name in SimulateOptions.__struct_fields__}
+    values["faults"] = tuple(values["faults"])
+    options = SimulateOptions(**values)
+    options.check()
+    return options
