@@ -103,7 +103,9 @@ class KubeClient:
                         raise await _answer_error(path, response)
                 await self._drop_connections()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _transport_error(f"{self._access.server}{path}", error) from error
+            told = _transport_error(f"{self._access.server}{path}", error)
+            # What the proxy refused holds its URL, password included, which a logged traceback would show.
+            raise told from (None if told.reason == "proxy" else error)
 
     async def _request(self, path: str, params: Mapping[str, str], limits: ClientTimeout) -> aiohttp.ClientResponse:
         # A token is worth the whole cluster, so it goes over TLS only (quirk Q24).
@@ -206,7 +208,6 @@ def _retry_after(text: str | None) -> float | None:
 def _transport_error(url: str, error: Exception) -> KubeError:
     match error:
         case aiohttp.ClientHttpProxyError():
-            # Its own text has the proxy's URL, which may hold a password.
             return KubeError(f"cannot reach {url}: the proxy answered {error.status}", reason="proxy")
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch() | ssl.SSLError():
             return KubeError(f"cannot reach {url}: {error}", reason="tls")

@@ -161,6 +161,7 @@ def _from_kubeconfig(path: str, environ: Mapping[str, str], clock: Clock, faults
 def _anonymous(options: SourceOptions, environ: Mapping[str, str], faults: list[str]) -> ApiAccess | None:
     if not options.server:
         faults.append("cannot find the API server: inClusterConfig=false needs auth=KUBECONFIG or a server in the URI")
+    if faults:  # a server that cannot be used is among them by now
         return None
     server = options.server.rstrip("/")
     return ApiAccess(server=server, insecure=options.insecure, proxy=proxy_for(server, environ))
