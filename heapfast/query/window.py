@@ -44,6 +44,9 @@ _STEPS = (
 _RANGES = {"01": ("month", 1, 12), "15": ("hour", 0, 23), "04": ("minute", 0, 59), "05": ("second", 0, 59)}
 
 
+_MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
 class Window(NamedTuple):
     """A span of time, Unix nanoseconds, both ends inclusive; empty when start is after end."""
 
@@ -86,7 +89,7 @@ def parse_time(text: str) -> int:
 
 
 def _days_in(month: int, year: int) -> int:
-    return 29 if month == 2 and calendar.isleap(year) else calendar.mdays[month]
+    return 29 if month == 2 and calendar.isleap(year) else _MONTH_DAYS[month - 1]
 
 
 def _days_since_1970(year: int, month: int, day: int) -> int:

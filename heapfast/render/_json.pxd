@@ -71,9 +71,3 @@ cdef inline double bits_to_double(int64_t bits) noexcept nogil:
     cdef double value
     memcpy(&value, &bits, sizeof(value))
     return value
-
-
-cdef inline int64_t double_to_bits(double value) noexcept nogil:
-    cdef int64_t bits
-    memcpy(&bits, &value, sizeof(bits))
-    return bits

@@ -4,7 +4,7 @@ In      a closed batch, or strings
 Out     bytes: an indented JSON list of strings, sorted (B12), `[]` when empty
 Callers api/model.py
 Source  spec/heapster-rest.md 6.1 and 7.5
-Never   changes anything; the list of all keys is written without the GIL
+Never   changes anything; lists of a batch are written without the GIL, so a thread may do it
 """
 from libc.string cimport memcmp
 
@@ -54,19 +54,20 @@ def render_names(Batch batch not None, int kind, int parent_kind=-1, Py_ssize_t 
     cdef bint ok
     if not 0 <= kind < N_KINDS or parent_kind >= N_KINDS:
         raise ValueError(f"BUG: no entity kind {kind} below {parent_kind}")
-    if parent_kind < 0:
-        ok = order.load_present(&batch.frame[kind])
-    elif parent < 0 or not is_present(&batch.frame[parent_kind], <uint32_t>parent):
-        ok = True
-    else:
-        ok = order.load_children(&batch.frame[parent_kind], <uint32_t>parent, &batch.frame[kind], kind)
+    with nogil:
+        if parent_kind < 0:
+            ok = order.load_present(&batch.frame[kind])
+        elif parent < 0 or not is_present(&batch.frame[parent_kind], <uint32_t>parent):
+            ok = True
+        else:
+            ok = order.load_children(&batch.frame[parent_kind], <uint32_t>parent, &batch.frame[kind], kind)
+        put_char(buffer, c"[")
+        for i in range(order.n):
+            _put_line(buffer, i == 0)
+            buffer.put_text(order.items[i].name)
+        _end(buffer, order.n == 0)
     if not ok:
         raise MemoryError("cannot list names: out of memory")
-    put_char(buffer, c"[")
-    for i in range(order.n):
-        _put_line(buffer, i == 0)
-        buffer.put_text(order.items[i].name)
-    _end(buffer, order.n == 0)
     return buffer.take()
 
 

@@ -1,6 +1,8 @@
-from collections.abc import Iterable
+from heapfast._core import Store
 
-Points = list[tuple[int, int]] | list[tuple[int, float]] | list[tuple[int, int | float]]
-
-def render_points(points: Points) -> bytes: ...
-def render_point_lists(lists: Iterable[Points]) -> bytes: ...
+def render_series(
+    store: Store, kind: int, slots: tuple[int, ...], metric: int, start_ns: int, end_ns: int
+) -> bytes: ...
+def render_series_list(
+    store: Store, kind: int, entities: list[tuple[int, ...]], metric: int, start_ns: int, end_ns: int
+) -> bytes: ...

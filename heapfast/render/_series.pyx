@@ -1,16 +1,17 @@
 """One series of the model API as JSON: points and the latest timestamp.
 
-In      points of one metric of one entity, oldest first
+In      the store, and which series of it
 Out     bytes: indented for one series, compact in the list of a pod-list
 Callers api/model.py
 Source  spec/heapster-rest.md 6.2 and 6.3; B8 (values are signed), B13 (floatValue)
-Never   asks where the points come from
+Never   parses a request, or decides which entity is meant
 """
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport INT64_MAX, INT64_MIN
 
-from heapfast._types cimport time_zero
-from heapfast.render._json cimport bits_to_double, double_to_bits, put_char, put_line, put_literal
+from heapfast._core cimport Store
+from heapfast._types cimport N_METRICS, time_zero, uint32_t
+from heapfast.render._json cimport bits_to_double, put_char, put_line, put_literal
 
 
 cdef void put_series(
@@ -76,44 +77,64 @@ cdef inline int64_t truncate(double value) noexcept nogil:
     return <int64_t>value
 
 
-def render_points(points not None) -> bytes:
-    """Return the indented answer for one series, given as (Unix ns, value) pairs, oldest first."""
+def render_series(Store store not None, int kind, tuple slots not None, int metric, int64_t start_ns, int64_t end_ns):
+    """Return the indented answer for one series.
+
+    Args:
+        store: asked on the loop.
+        kind: of the entity, or KIND_RESOURCE for a labelled metric.
+        slots: of the entity, empty if it is unknown; of several resources the first with samples counts.
+        metric: column, -1 if unknown.
+        start_ns: inclusive, as is end_ns.
+    """
     cdef JsonBuffer buffer = JsonBuffer()
-    _put_points(buffer, points, True)
+    _put_found(buffer, store, kind, slots, metric, start_ns, end_ns, True)
     return buffer.take()
 
 
-def render_point_lists(lists not None) -> bytes:
-    """Return the compact answer for many series: one item each, in the order given, empty ones too."""
+def render_series_list(
+    Store store not None, int kind, list entities not None, int metric, int64_t start_ns, int64_t end_ns
+):
+    """Return the compact answer for many series: one item for each tuple of slots, empty ones too."""
     cdef JsonBuffer buffer = JsonBuffer()
-    cdef bint first = True
+    cdef bint is_first = True
     put_literal(buffer, b'{"items":[')
-    for points in lists:
-        if not first:
+    for slots in entities:
+        if not is_first:
             put_char(buffer, c",")
-        first = False
-        _put_points(buffer, points, False)
+        is_first = False
+        _put_found(buffer, store, kind, slots, metric, start_ns, end_ns, False)
     put_literal(buffer, b"]}\n")
     return buffer.take()
 
 
-cdef int _put_points(JsonBuffer buffer, list points, bint indented) except -1:
-    cdef Py_ssize_t n = len(points)
-    cdef bint is_float = n > 0 and isinstance(points[0][1], float)
-    cdef int64_t* ts = <int64_t*>PyMem_Malloc(max(n, 1) * 2 * sizeof(int64_t))
-    cdef int64_t* bits
-    cdef Py_ssize_t i
+cdef int _put_found(
+    JsonBuffer buffer,
+    Store store,
+    int kind,
+    tuple slots,
+    int metric,
+    int64_t start_ns,
+    int64_t end_ns,
+    bint indented,
+) except -1:
+    cdef Py_ssize_t cap = store.series_capacity() if 0 <= metric < N_METRICS else 0
+    cdef Py_ssize_t n = 0
+    cdef uint32_t slot
+    cdef bint is_float = cap > 0 and store.metrics.is_float[metric]
+    # `bits` lies behind `ts`; one more entry, as nothing may be asked for either.
+    cdef int64_t* ts = <int64_t*>PyMem_Malloc((2 * cap + 1) * sizeof(int64_t))
+    cdef int64_t* bits = ts + cap
     if ts == NULL:
         raise MemoryError("cannot render a series: out of memory")
-    bits = ts + n
     try:
-        for i, (when, what) in enumerate(points):
-            ts[i] = when
-            if is_float:
-                bits[i] = double_to_bits(what)
-            else:
-                bits[i] = what
-        put_series(buffer, ts, bits, n, is_float, indented)
+        if cap:
+            for slot in slots:
+                n = store.read_series(kind, slot, metric, start_ns, end_ns, ts, bits)
+                if n:
+                    break
+        # What was found are the last entries.
+        put_series(buffer, ts + cap - n, bits + cap - n, n, is_float, indented)
     finally:
         PyMem_Free(ts)
     return 0

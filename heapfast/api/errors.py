@@ -1,0 +1,70 @@
+"""Where a failure becomes a status and a body, each family in its own dialect.
+
+In      an exception, the dialect of the route it came from
+Out     Failure: status, body, headers
+Callers responders.py, router.py, app.py
+Source  Heapster's bare text: spec/heapster-rest.md 1.4, 1.5 and 9.4
+Never   shows a stack, or the text of an exception that heapfast did not raise
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from heapfast.errors import AuthError, HeapfastError, QueryError
+
+TEXT = "text/plain; charset=utf-8"
+
+
+class ApiError(HeapfastError):
+    """A failure that knows its status; the text goes to the client as it stands."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class NotFound(ApiError):
+    """What is asked for does not exist, or has no data."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(404, message)
+
+
+class Unavailable(ApiError):
+    """The part that could answer is switched off (B21)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(503, message)
+
+
+#: An exception as (status, body).
+Dialect = Callable[[Exception], tuple[int, bytes]]
+
+# The first class that fits counts.
+_STATUS: tuple[tuple[type[HeapfastError], int], ...] = (
+    (QueryError, 400),
+    (AuthError, 401),
+)
+
+
+def status_of(error: Exception) -> int:
+    """Return the HTTP status of an exception; what heapfast did not foresee is a 500."""
+    if isinstance(error, ApiError):
+        return error.status
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def heapster_text(error: Exception) -> tuple[int, bytes]:
+    """Describe an exception in Heapster's way: bare text without a newline."""
+    status = status_of(error)
+    message = str(error) if status != 500 else "Internal Server Error"
+    return status, message.encode("utf-8", "surrogateescape")
+
+
+# What the routers answer, as Go's libraries word it.
+BAD_REQUEST = b"400 Bad Request"
+MUX_NOT_FOUND = b"404 page not found\n"
+NOT_FOUND = b"404: Page Not Found"
+METHOD_NOT_ALLOWED = b"405: Method Not Allowed"
+NOT_ACCEPTABLE = b"406: Not Acceptable"

@@ -1,0 +1,35 @@
+"""Query strings by the rules that Heapster's clients have met.
+
+In      the raw query string
+Out     the first value of each parameter
+Callers the families
+Source  spec/heapster-rest.md section 3; recorded answers: a pair with a semicolon or a bad escape is dropped
+Never   fails: what is malformed is as if it were not there
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_plus
+
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
+def parse_query(raw: bytes) -> dict[str, str]:
+    """Parse a query string; bytes that are no UTF-8 become surrogates ("surrogateescape")."""
+    params: dict[str, str] = {}
+    if not raw:
+        return params
+    for pair in raw.decode("utf-8", "surrogateescape").split("&"):
+        if ";" in pair or ("%" in pair and _BAD_ESCAPE.search(pair)):
+            continue
+        key, _, value = pair.partition("=")
+        if key or value:
+            params.setdefault(_decode(key), _decode(value))
+    return params
+
+
+def _decode(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
+    return unquote_plus(text, "utf-8", "surrogateescape")

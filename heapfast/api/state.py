@@ -1,0 +1,64 @@
+"""What the REST side is given: the parts it asks and the few settings it obeys.
+
+In      built by daemon.py, or by a test
+Out     fields
+Callers app.create_app and every family below it
+Never   changes after start
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from heapfast import __version__
+from heapfast._core import Store
+from heapfast.auth.client_cert import ClientRule
+from heapfast.clock import Clock
+from heapfast.store.index import PostingIndex
+
+
+def _ready() -> str | None:
+    return None
+
+
+def _no_targets() -> list[Mapping[str, Any]]:
+    return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """All that requests are answered from.
+
+    Attributes:
+        store: asked on the loop only.
+        pods: postings of pods; nodes likewise.
+        clock: wall time of requests.
+        resolution_ns: spacing of batches; health allows for it.
+        disable_export: metric-export is an empty list.
+        disable_metric_sink: no model API, and what needs batches answers 503.
+        unready: why the daemon is not ready to serve, None when it is.
+        targets: scrape state, one JSON object a target.
+        registry: of self-metrics.
+        client_rule: who may ask; None for everybody.
+        executor: for work of more than a millisecond; None for the loop's own.
+        version: as GET /version shows it.
+    """
+
+    store: Store
+    pods: PostingIndex
+    nodes: PostingIndex
+    clock: Clock
+    resolution_ns: int
+    disable_export: bool = False
+    disable_metric_sink: bool = False
+    unready: Callable[[], str | None] = _ready
+    targets: Callable[[], list[Mapping[str, Any]]] = _no_targets
+    registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=False))
+    client_rule: ClientRule | None = None
+    executor: Executor | None = None
+    version: str = __version__
