@@ -17,6 +17,8 @@ certificates or expiry times. In a cluster none of this runs: that is two files 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -65,24 +67,27 @@ def load_kubeconfig(path: str) -> Kubeconfig:
     Raises:
         ConfigError: the file, its current context or its exec plugin is not usable.
     """
-    try:
-        child = subprocess.run(  # noqa: S603 - our own interpreter and module; the path is an argument, not a command
-            [sys.executable, "-m", __name__, path],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=LOAD_TIMEOUT_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ConfigError(
-            f"cannot load kubeconfig {path}: got no answer, want one within {LOAD_TIMEOUT_SECONDS:.0f} seconds"
-        ) from None
+    command = [sys.executable, "-m", __name__, path]
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and module; the path is an argument, not a command
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # so that an exec plugin that hangs can be ended together with the child
+    ) as child:
+        try:
+            answer, errors = child.communicate(timeout=LOAD_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            raise ConfigError(
+                f"cannot load kubeconfig {path}: got no answer, want one within {LOAD_TIMEOUT_SECONDS:.0f} seconds"
+            ) from None
     if child.returncode == 0:
-        return msgspec.json.decode(child.stdout, type=Kubeconfig)
+        return msgspec.json.decode(answer, type=Kubeconfig)
     try:
-        fault = msgspec.json.decode(child.stdout, type=Fault).message
+        fault = msgspec.json.decode(answer, type=Fault).message
     except msgspec.DecodeError:
-        last_words = child.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        last_words = errors.decode(errors="replace").strip().rpartition("\n")[2]
         fault = f"loader ended with {child.returncode}: {last_words}"
     raise ConfigError(f"cannot load kubeconfig {path}: {fault}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -13,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from heapfast.errors import ConfigError
-from heapfast.kube import kubeconfig as kubeconfig_module
 from heapfast.kube.config import SourceOptions, resolve
 from heapfast.kube.kubeconfig import load_kubeconfig
 from tests.unit.kube import certificates
@@ -136,12 +136,34 @@ def test_an_exec_plugin_that_fails_is_told(
         load_kubeconfig(str(write(plugin(script))))
 
 
-def test_an_exec_plugin_that_hangs_is_given_up(
-    write: Write, plugin: Callable[[str], dict[str, object]], monkeypatch: pytest.MonkeyPatch
+def test_an_exec_plugin_that_hangs_is_ended(
+    write: Write, plugin: Callable[[str], dict[str, object]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(kubeconfig_module, "LOAD_TIMEOUT_SECONDS", 0.01)
-    with pytest.raises(ConfigError, match="got no answer"):
-        load_kubeconfig(str(write(plugin("exec cat /dev/zero >/dev/null"))))
+    alive, never = tmp_path / "alive", tmp_path / "never"
+    os.mkfifo(alive)
+    os.mkfifo(never)
+    listening = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(listening, True)
+
+    class Impatient(subprocess.Popen[bytes]):
+        """Gives up the moment the plugin is known to run."""
+
+        def communicate(
+            self,
+            input: bytes | None = None,  # noqa: A002 - as it is called there
+            timeout: float | None = None,
+        ) -> tuple[bytes, bytes]:
+            # Opened for both, so that the read waits for the plugin instead of meeting the end of an empty pipe.
+            with alive.open("r+b", buffering=0) as both:
+                assert both.read(3) == b"up\n"
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+
+    monkeypatch.setattr(subprocess, "Popen", Impatient)
+    path = write(plugin(f"exec 3>{alive}; echo up >&3; cat {never}"))
+    with pytest.raises(ConfigError, match="got no answer, want one within 60 seconds"):
+        load_kubeconfig(str(path))
+    with os.fdopen(listening, "rb") as ended:
+        assert ended.read() == b""  # comes back when nobody holds the other end any more
 
 
 @pytest.mark.parametrize(
