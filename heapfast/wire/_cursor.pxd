@@ -73,11 +73,11 @@ cdef inline bint is_hex(char byte) noexcept nogil:
 
 # Steps over the escape whose backslash is at the cursor.
 cdef inline bint skip_escape(cursor_t* c) noexcept nogil:
-    cdef int i
+    cdef int _
     c.at += 1
     cdef char kind = peek(c)
     if kind == c'u':
-        for i in range(4):
+        for _ in range(4):
             c.at += 1
             if not is_hex(peek(c)):
                 fail(c, CURSOR_TOKEN if c.at == c.end else CURSOR_STRING)

@@ -96,8 +96,8 @@ cdef inline read_t read_signed(cursor_t* c, Rows rows, int64_t* out) noexcept no
     return status
 
 
-# A string's text: borrowed from the body, or from the arena where it stands otherwise in the body. At most once a string:
-# the arena has room for that. False: no memory.
+# A string's text: borrowed from the body, or from the arena where it stands otherwise in the body. Once a string: the
+# arena has room for that. False: no memory.
 cdef inline bint own_text(Rows rows, const string_t* text, span_t* out) noexcept nogil:
     cdef char* copy
     if text.plain:

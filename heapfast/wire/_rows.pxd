@@ -74,8 +74,8 @@ cdef class Rows:
         readonly uint32_t bad_values     # samples dropped because their value was not one (negative, fraction, text …)
         readonly int64_t bad_offset      # byte offset of the first of them, -1 when none
 
-    # A parser's first and last call. `reset` takes the body and puts the cursor on its first byte. `finish` sees that the
-    # document was whole and makes the rows unique, or leaves no rows and raises ParseError.
+    # A parser's first and last call. `reset` takes the body and puts the cursor on its first byte. `finish` sees that
+    # the document was whole and makes the rows unique, or leaves no rows and raises ParseError.
     cdef int reset(self, object body, cursor_t* c) except -1
     cdef int finish(self, cursor_t* c, str what) except -1
     cdef void forget(self) noexcept

@@ -93,8 +93,8 @@ cdef inline uint32_t find_name(walk_t* walk, const char* key, uint32_t size) noe
         const name_t* name
         uint64_t head = load64(key)
         int i = walk.guess
-        int tried
-    for tried in range(table.n):
+        int _
+    for _ in range(table.n):
         if i == table.n:
             i = 0
         name = &table.name[i]

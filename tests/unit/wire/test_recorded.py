@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from heapfast.codec._rfc3339 import parse_time
 from heapfast.errors import ParseError
-from heapfast.wire import naive
+from heapfast.wire import naive, naive_cadvisor, naive_summary
 from heapfast.wire._cadvisor import parse_cadvisor
 from heapfast.wire._rows import Rows
 from heapfast.wire._summary import parse_summary
@@ -17,6 +18,11 @@ from tests.shared import shared_path
 
 Parse = Callable[[bytes, Rows], None]
 Twin = Callable[[bytes], naive.Parsed]
+
+PARSERS: dict[str, tuple[Parse, Twin]] = {
+    "summary": (parse_summary, naive_summary.parse_summary),
+    "cadvisor": (parse_cadvisor, naive_cadvisor.parse_cadvisor),
+}
 
 
 def recorded(folder: str) -> list[Path]:
@@ -37,7 +43,7 @@ def test_recorded_summaries_have_no_bad_value() -> None:
     paths = recorded("summary")
     assert len(paths) >= 24
     for path in paths:
-        rows = assert_same(parse_summary, naive.parse_summary, path.read_bytes())
+        rows = assert_same(*PARSERS["summary"], path.read_bytes())
         assert (rows.bad_values, rows.bad_offset) == (0, -1), path.name
         assert rows.to_dicts()[0]["kind"] == "node", path.name
         assert len(rows) >= 4, path.name
@@ -47,7 +53,7 @@ def test_recorded_cadvisor_answers_have_no_bad_value() -> None:
     paths = recorded("cadvisor")
     assert len(paths) >= 5
     for path in paths:
-        rows = assert_same(parse_cadvisor, naive.parse_cadvisor, path.read_bytes())
+        rows = assert_same(*PARSERS["cadvisor"], path.read_bytes())
         assert (rows.bad_values, rows.bad_offset) == (0, -1), path.name
         assert len(rows) >= 1, path.name
 
@@ -62,9 +68,9 @@ def test_containers_listed_twice_keep_the_newest_sample(name: str) -> None:
             key = (pod["podRef"]["namespace"], pod["podRef"]["name"], container["name"])
             newest[key] = max(newest.get(key, ""), container["cpu"]["time"])
             listed += 1
-    rows = assert_same(parse_summary, naive.parse_summary, body).to_dicts()
+    rows = assert_same(*PARSERS["summary"], body).to_dicts()
     kept = {(r["namespace"], r["pod"], r["name"]): r["sample_ns"] for r in rows if r["kind"] == "pod_container"}
-    assert kept == {key: naive.parse_time(time) for key, time in newest.items()}
+    assert kept == {key: parse_time(time) for key, time in newest.items()}
     assert len(kept) < listed
 
 
@@ -76,7 +82,9 @@ NO_JSON = {"odd-bad-json"}
 @pytest.mark.parametrize("scenario", ["plain", "odd", "flags", "fields", "cadvisor"])
 def test_answers_of_the_conformance_scenarios(scenario: str) -> None:
     parse, twin = (
-        (parse_cadvisor, naive.parse_cadvisor) if scenario == "cadvisor" else (parse_summary, naive.parse_summary)
+        (parse_cadvisor, naive_cadvisor.parse_cadvisor)
+        if scenario == "cadvisor"
+        else (parse_summary, naive_summary.parse_summary)
     )
     seen = 0
     for line in shared_path(f"conformance/heapster/{scenario}/inputs.jsonl").read_text("utf-8").splitlines():
@@ -88,7 +96,7 @@ def test_answers_of_the_conformance_scenarios(scenario: str) -> None:
         if entry["node"] in NO_JSON:
             with pytest.raises(ParseError):
                 parse(body, Rows())
-            with pytest.raises(ValueError, match="delimiter|Expecting|Unterminated"):
+            with pytest.raises(ValueError, match=r"delimiter|Expecting|Unterminated"):
                 twin(body)
             continue
         rows = assert_same(parse, twin, body)
