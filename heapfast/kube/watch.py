@@ -129,8 +129,8 @@ class Reflector(Generic[PlainT]):
             self._tell("synced", self._consumer.synced)
 
     async def _take_page(self, body: bytes) -> ListMetadata:
+        self._begin_slice()  # finding where the objects begin and end takes a slice of its own
         page = _decode(_list_decoder, body, f"list {self._resource.path}")
-        self._begin_slice()
         for raw in page.items or ():
             self._upsert(raw)
             await self._share_loop()
