@@ -30,7 +30,7 @@ class Limits:
         connections: beyond, requests get 503; beyond twice as many, connections are cut at once.
     """
 
-    head_bytes: int = 32 * 1024
+    head_bytes: int = 64 * 1024
     request_seconds: float = 10
     keep_alive_seconds: int = 75
     stall_seconds: float = 30
