@@ -120,8 +120,8 @@ cdef inline char* put_digits(char* out, uint32_t value, int width) noexcept nogi
 
 cdef inline int64_t floor_div(int64_t a, int64_t b) noexcept nogil:
     # `//` on C integers rounds towards zero in release builds (cdivision); times before 1970 need the floor.
-    cdef int64_t quotient = a // b
-    return quotient - 1 if quotient * b > a else quotient
+    # Only such a division leaves a negative rest; quotient * b would overflow for the least int64.
+    return a // b - 1 if a % b < 0 else a // b
 
 
 cdef int format_rfc3339(int64_t time_ns, int32_t offset_seconds, char* out) noexcept nogil:
