@@ -117,7 +117,7 @@ class Reflector(Generic[PlainT]):
             if not metadata.continue_token:
                 break
             params["continue"] = metadata.continue_token
-        for key in [key for key, number in self._keys.items() if number != self._list_number]:
+        for key in await self._find_gone():
             self._delete(key)
             await self._share_loop()
         self._version = metadata.resource_version or ""
@@ -135,6 +135,15 @@ class Reflector(Generic[PlainT]):
             self._upsert(raw)
             await self._share_loop()
         return page.metadata
+
+    async def _find_gone(self) -> list[str]:
+        """The keys that the list just read did not have; in slices, because there may be 150,000 to look at."""
+        gone = []
+        for key, number in self._keys.items():  # nobody else changes it: while a list is read there is no watch
+            if number != self._list_number:
+                gone.append(key)
+            await self._share_loop()
+        return gone
 
     async def _watch(self) -> None:
         """Follow the changes from `_version` until the server ends the watch."""
