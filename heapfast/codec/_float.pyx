@@ -54,7 +54,8 @@ cdef int _shortest(double value, char* digits, int* exponent) noexcept nogil:
                 break
     digits[0] = text[0]
     memcpy(digits + 1, text + 2, precision - 1)
-    exponent[0] = _exponent(text + 1 + precision)
+    # One digit has no point behind it.
+    exponent[0] = _exponent(text + (1 if precision == 1 else 1 + precision))
     while precision > 1 and digits[precision - 1] == c"0":
         precision -= 1
     return precision

@@ -81,6 +81,7 @@ cdef class ExportWriter:
         uint32_t next_namespace
         uint32_t next_pod
         uint32_t next_node
+        bint is_begun                  # the opening bracket is written
         bint is_first                  # no entity is written yet
         bint is_done
 
@@ -105,7 +106,8 @@ cdef class ExportWriter:
         cdef frame_t* frames = &self.batch.frame[0]
         if self.is_done:
             return True
-        if self.is_first:
+        if not self.is_begun:
+            self.is_begun = True
             self.end_len = write_time(self.batch.timestamp_ns, self.end)
             put_char(self.buffer, c"[")
             if not (
