@@ -13,27 +13,15 @@ An entry that no recording needs any more fails the tests, so the table cannot g
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tests.conformance import settle_answers, settle_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Sets = dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class BatchPair:
-    """One batch of the reference beside ours; differences change both in place.
-
-    Attributes:
-        want: the recorded sets.
-        got: ours.
-        before: the recorded sets of the batch before, None for the first.
-    """
-
-    want: Sets
-    got: Sets
-    before: Sets | None
+    from tests.conformance.settle_answers import Exchange
+    from tests.conformance.settle_batches import BatchPair
 
 
 @dataclass(frozen=True)
@@ -53,64 +41,28 @@ class BatchDifference:
     settle: Callable[[BatchPair], bool]
 
 
-def _settle_big_numbers(pair: BatchPair) -> bool:
-    found = False
-    for key in ("namespace:default/pod:big-numbers", "namespace:default/pod:big-numbers/container:app"):
-        for metric in ("memory/rss", "memory/working_set"):
-            if pair.want[key]["metrics"].get(metric, 0) < 0:
-                del pair.want[key]["metrics"][metric]
-                found = True
-    return found
+@dataclass(frozen=True)
+class AnswerDifference:
+    """One decision, as it shows in answers.
 
+    Attributes:
+        number: B, K or Q number of the decision.
+        reason: what we do instead, in a sentence.
+        routes: groups of vectors in which it may show; a trailing "/" stands for all below.
+        settle: makes the exchange comparable; False when there was nothing to do.
+        scenarios: where it shows; () for anywhere.
+    """
 
-def _settle_resets(pair: BatchPair) -> bool:
-    found = False
-    for metric_set in pair.want.values():
-        metrics = metric_set["metrics"]
-        for metric in [metric for metric, value in metrics.items() if metric.endswith("_rate") and value < 0]:
-            del metrics[metric]
-            found = True
-        if metrics.get("cpu/node_utilization", 0) < 0:
-            metrics["cpu/node_utilization"] = 0.0
-    return found
+    number: str
+    reason: str
+    routes: tuple[str, ...]
+    settle: Callable[[Exchange], bool]
+    scenarios: tuple[str, ...] = ()
 
-
-#: Nodes of the scenario `odd` whose answer holds one number that is no unsigned integer.
-BAD_VALUE_NODES = ("odd-negative-value", "odd-fractional-value", "odd-exponent-value", "odd-string-value")
-
-
-def _settle_bad_values(pair: BatchPair) -> bool:
-    found = False
-    for node in BAD_VALUE_NODES:
-        for key in [key for key in pair.got if key == f"node:{node}" or key.startswith(f"node:{node}/")]:
-            if key not in pair.want:
-                del pair.got[key]
-                found = True
-    return found
-
-
-def _settle_disks(pair: BatchPair) -> bool:
-    """States the rates that the recorded counters have when each disk is compared with itself."""
-    found = False
-    for key, metric_set in pair.want.items():
-        counters = {(entry["name"], entry["labels"]["resource_id"]): entry["value"] for entry in metric_set["labeled"]}
-        for entry in metric_set["labeled"]:
-            if entry["name"] not in ("disk/io_read_bytes_rate", "disk/io_write_bytes_rate"):
-                continue
-            assert pair.before is not None
-            former_set = pair.before[key]
-            counter = entry["name"].removesuffix("_rate")
-            former = {
-                disk["labels"]["resource_id"]: disk["value"]
-                for disk in former_set["labeled"]
-                if disk["name"] == counter
-            }
-            disk = entry["labels"]["resource_id"]
-            elapsed_ns = metric_set["scrape_time_ns"] - former_set["scrape_time_ns"]
-            rate = 1e9 * (counters[counter, disk] - former[disk]) / elapsed_ns
-            found = found or abs(rate - entry["value"]) > 1
-            entry["value"] = rate
-    return found
+    def concerns(self, scenario: str, route: str) -> bool:
+        return (not self.scenarios or scenario in self.scenarios) and any(
+            route.startswith(group) if group.endswith("/") else route == group for group in self.routes
+        )
 
 
 BATCH_DIFFERENCES = (
@@ -118,24 +70,116 @@ BATCH_DIFFERENCES = (
         "Q3, B8",
         "A counter that falls is a reset: no rate in that batch, where Heapster has a negative one.",
         ("odd", "flags"),
-        _settle_resets,
+        settle_batches.resets,
     ),
     BatchDifference(
         "Q15",
         "A number beyond int64 is no sample, where Heapster's wraps around.",
         ("odd", "flags"),
-        _settle_big_numbers,
+        settle_batches.big_numbers,
     ),
     BatchDifference(
         "Q18",
         "One number that is none costs itself, where Heapster loses the node.",
         ("odd",),
-        _settle_bad_values,
+        settle_batches.bad_values,
     ),
     BatchDifference(
         "Q2, B16",
         "A disk is compared with itself, where Heapster takes the first disk of the batch before.",
         ("cadvisor",),
-        _settle_disks,
+        settle_batches.disks,
+    ),
+)
+
+#: In this order: later ones see what earlier ones have changed.
+ANSWER_DIFFERENCES = (
+    AnswerDifference(
+        "B1",
+        "Nodes are listed by name, and found by name and by hostname, where Heapster wants now one, now the other.",
+        ("model/nodes", "model/node/freecontainers", "model/node/by-hostname"),
+        settle_answers.node_names,
+    ),
+    AnswerDifference(
+        "B7",
+        "An unknown pod is 404, where Heapster fails with 500.",
+        ("apis/other", "apis/pod"),
+        settle_answers.unknown_pod,
+    ),
+    AnswerDifference(
+        "B7",
+        "The text for a pod without metrics is spelt right.",
+        ("apis/pod",),
+        settle_answers.spelling,
+    ),
+    AnswerDifference(
+        "B8",
+        "Negative numbers have a sign, where Heapster prints the unsigned number with the same bits.",
+        ("model/",),
+        settle_answers.signed,
+    ),
+    AnswerDifference(
+        "B11",
+        "Labeled metrics are in the lists of metrics.",
+        ("model/node/names", "model/pod/names", "model/container/names", "model/freecontainer/names"),
+        settle_answers.labeled_names,
+    ),
+    AnswerDifference(
+        "B13",
+        "Float metrics have `floatValue` beside the truncated `value`.",
+        ("model/",),
+        settle_answers.float_values,
+    ),
+    AnswerDifference(
+        "B14",
+        "A name that is twice in a pod list gives its points once an item.",
+        ("model/pod-list",),
+        settle_answers.repeated_names,
+    ),
+    AnswerDifference(
+        "B20",
+        "Compressed errors say that they are text.",
+        ("encoding", "methods"),
+        settle_answers.type_of_compressed_errors,
+    ),
+    AnswerDifference(
+        "B22",
+        "There is no pprof: it looks into Go programs.",
+        ("debug",),
+        settle_answers.no_pprof,
+    ),
+    AnswerDifference(
+        "Q2, B16",
+        "A disk is compared with itself, where Heapster takes the first disk of the batch before.",
+        ("model/node/labels",),
+        settle_answers.disks,
+        ("cadvisor",),
+    ),
+    AnswerDifference(
+        "Q3, B8",
+        "A counter that falls is a reset: no rate at that time, where Heapster has a negative one.",
+        ("model/node/metric", "model/node/window"),
+        settle_answers.resets,
+        ("odd", "flags"),
+    ),
+    AnswerDifference(
+        "Q15",
+        "A number beyond int64 is no sample, where Heapster's wraps around.",
+        ("model/pod/", "model/container/", "model/pod-list", "apis/"),
+        settle_answers.big_numbers,
+        ("odd", "flags"),
+    ),
+    AnswerDifference(
+        "Q18",
+        "One number that is none costs itself, where Heapster loses the node.",
+        ("model/node/", "model/nodes", "model/other-paths", "apis/"),
+        settle_answers.bad_values,
+        ("odd",),
+    ),
+    AnswerDifference(
+        "own words",
+        "Metrics and labels are described in our own words.",
+        ("export-schema", "empty/other"),
+        settle_answers.descriptions,
     ),
 )

@@ -32,11 +32,13 @@ class RecordedBatch:
     """A batch that the reference made.
 
     Attributes:
-        timestamp_ns: end of its window, Unix ns.
+        timestamp: end of its window, as answers state it.
+        timestamp_ns: the same, Unix ns.
         closed_ns: when it reached the sinks, Unix ns.
         sets: metric sets by key, as in batches.jsonl.
     """
 
+    timestamp: str
     timestamp_ns: int
     closed_ns: int
     sets: dict[str, Json]
@@ -97,4 +99,6 @@ def _lines(path: Path) -> Iterator[Json]:
 def _batch(line: Json) -> RecordedBatch:
     stamp = datetime.fromisoformat(line["timestamp"])
     closed = datetime.combine(stamp.date(), time.fromisoformat(line["logged_at"]), UTC)
-    return RecordedBatch(nanoseconds(stamp.timestamp()), nanoseconds(closed.timestamp()), line["sets"])
+    return RecordedBatch(
+        line["timestamp"], nanoseconds(stamp.timestamp()), nanoseconds(closed.timestamp()), line["sets"]
+    )

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conformance.differences import BATCH_DIFFERENCES, BatchPair
+from tests.conformance.differences import BATCH_DIFFERENCES
 from tests.conformance.recordings import SCENARIOS, load
 from tests.conformance.replay import Replay
+from tests.conformance.settle_batches import BatchPair
 from tests.unit.store.engines import ENGINES, Compiled, Naive
 
 if TYPE_CHECKING:

@@ -1,0 +1,135 @@
+"""Heapfast answers the recorded requests as Heapster did, but for the deliberate differences."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+from heapfast.api.app import create_app
+from heapfast.api.state import State
+from heapfast.clock import ManualClock
+from tests.conformance.asgi import Answer, ask
+from tests.conformance.differences import ANSWER_DIFFERENCES, AnswerDifference
+from tests.conformance.recordings import SCENARIOS, Json, Scenario, load, matcher, nanoseconds
+from tests.conformance.replay import Replay
+from tests.conformance.settle_answers import Exchange
+from tests.unit.store.engines import Compiled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def _is_in(scenario: Scenario, vector: Json) -> bool:
+    """The historical API is another matter, but where it is off that must show."""
+    is_historical = "historical" in vector["route"]
+    return not (is_historical and scenario.about["historical"])
+
+
+@cache
+def _answers(name: str) -> dict[str, list[tuple[Json, Answer]]]:
+    """Our answers to all vectors of a scenario, by group."""
+    scenario = load(name)
+    answers: dict[str, list[tuple[Json, Answer]]] = defaultdict(list)
+    for after_batches in (0, len(scenario.batches)):
+        replay = Replay(scenario, Compiled)
+        replay.take_lists()
+        if after_batches:
+            for _ in replay.run():
+                pass
+        vectors = [v for v in scenario.vectors if v["after_batches"] == after_batches and _is_in(scenario, v)]
+        for vector, answer in zip(vectors, asyncio.run(_ask_all(replay, vectors)), strict=True):
+            answers[vector["route"]].append((vector, answer))
+    return answers
+
+
+async def _ask_all(replay: Replay, vectors: Iterable[Json]) -> list[Answer]:
+    clock = ManualClock()
+    state = State(
+        store=replay.engine.store,
+        pods=replay.pods,
+        nodes=replay.nodes,
+        clock=clock,
+        resolution_ns=replay.options.resolution_ns,
+        disable_export=not replay.options.api.export_enabled,
+    )
+    app = create_app(state)
+    answers = []
+    for vector in vectors:
+        clock.set_ns(nanoseconds(vector["now"]))
+        answers.append(await ask(app, vector["request"]))
+    return answers
+
+
+def _settle(scenario: Scenario, vector: Json, answer: Answer) -> tuple[Exchange, list[AnswerDifference]]:
+    exchange = Exchange(scenario, vector, answer)
+    needed = [
+        difference
+        for difference in ANSWER_DIFFERENCES
+        if difference.concerns(scenario.name, vector["route"]) and difference.settle(exchange)
+    ]
+    return exchange, needed
+
+
+def _groups() -> list[tuple[str, str]]:
+    return [
+        (name, route)
+        for name in SCENARIOS
+        for scenario in [load(name)]
+        for route in dict.fromkeys(vector["route"] for vector in scenario.vectors if _is_in(scenario, vector))
+    ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each scenario and group; without recordings one that skips and says so."""
+    if "route" not in metafunc.fixturenames:
+        return
+    try:
+        groups = _groups()
+    except pytest.skip.Exception:
+        groups = [(SCENARIOS[0], "all")]
+    metafunc.parametrize(("name", "route"), groups, ids=[f"{name}-{route}" for name, route in groups])
+
+
+def test_answers_are_those_of_the_reference(name: str, route: str) -> None:
+    scenario = load(name)
+    faults = []
+    for vector, answer in _answers(name)[route]:
+        exchange, needed = _settle(scenario, vector, answer)
+        differences = matcher().differences(exchange.vector, *exchange.answer)
+        if differences:
+            request = vector["request"]
+            numbers = ", ".join(difference.number for difference in needed)
+            faults.append(
+                f"{vector['id']} {request['method']} {request['path']} {request['headers'] or ''} [{numbers}]\n  "
+                + "\n  ".join(differences[:10])
+            )
+    assert not faults, "\n".join(faults)
+
+
+def test_every_difference_is_needed() -> None:
+    needed: set[str] = set()
+    for name in SCENARIOS:
+        for exchanges in _answers(name).values():
+            for vector, answer in exchanges:
+                if matcher().differences(vector, *answer):
+                    needed.update(difference.reason for difference in _settle(load(name), vector, answer)[1])
+    assert {difference.reason for difference in ANSWER_DIFFERENCES} == needed
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_lists_are_sorted(name: str) -> None:
+    """B12: Heapster's lists are in random order."""
+    load(name)
+    n_lists = 0
+    for exchanges in _answers(name).values():
+        for vector, answer in exchanges:
+            if vector["match"].get("unordered") == ["$"]:
+                names = json.loads(answer.body)
+                assert names == sorted(names), vector["request"]["path"]
+                n_lists += 1
+    assert n_lists > 0
