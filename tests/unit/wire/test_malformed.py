@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from heapfast.wire._cadvisor import parse_cadvisor
 from heapfast.wire._rows import Rows
 from heapfast.wire._summary import parse_summary
 
-PARSERS: dict[str, Callable[[bytes, Rows], None]] = {"summary": parse_summary, "cadvisor": parse_cadvisor}
+PARSERS: dict[str, Callable[[Any, Rows], None]] = {"summary": parse_summary, "cadvisor": parse_cadvisor}
 
 SUMMARY = rb"""{"node": {"nodeName": "n\u0031\n", "systemContainers": [{"name": "kubelet",
  "startTime": "2017-12-11T10:00:00Z"}], "cpu": {"time": "2017-12-11T10:00:00.25+01:00",
@@ -112,7 +113,7 @@ def test_any_contiguous_buffer_is_a_body(parser: str) -> None:
     window = memoryview(b"\xff" + body + b"\xff")[1:-1]
     for form in (bytearray(body), memoryview(body), memoryview(bytearray(body)), window):
         rows = Rows()
-        PARSERS[parser](form, rows)  # type: ignore[arg-type]
+        PARSERS[parser](form, rows)
         rows.check()
         assert rows.to_dicts() == want.to_dicts()
 
