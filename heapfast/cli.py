@@ -43,8 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _unknown_command(words[0])
         return command[1](words[1:])
     except ConfigError as error:
-        for fault in error.faults:
-            _say(fault)
+        _say_faults(error)
         return WRONG_USAGE
     except HeapfastError as error:
         _say(str(error))
@@ -66,7 +65,12 @@ def _serve(words: list[str]) -> int:
     _start_logging(options)
     from heapfast import daemon
 
-    daemon.run(options)
+    try:
+        daemon.run(options)
+    except ConfigError as error:
+        # The command line was right; what it names is not there, or not what it should be.
+        _say_faults(error)
+        return FAILED
     return DONE
 
 
@@ -170,6 +174,11 @@ def _unknown_command(word: str) -> int:
     near = difflib.get_close_matches(word, _COMMANDS, n=1)
     _say(f"{word}: unknown command ({f'did you mean {near[0]}?' if near else '--help lists them all'})")
     return WRONG_USAGE
+
+
+def _say_faults(error: ConfigError) -> None:
+    for fault in error.faults:
+        _say(fault)
 
 
 def _say(text: str) -> None:

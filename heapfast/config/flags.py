@@ -139,8 +139,8 @@ def _table() -> dict[str, Flag]:
     duration("short-retention", 140, "How far back all others reach.")
 
     group = Group.SCRAPING
-    duration("scrape-timeout", 0, "Longest scrape; 0s means 10s, or half the resolution if that is less.")
-    duration("scrape-spread", 0, "Span over which scrapes are spread; 0s means the resolution less the timeout.")
+    duration("scrape-timeout", 0, "Longest scrape of a node; 0s means 10s, or half the resolution if that is less.")
+    duration("scrape-spread", 0, "Span over which the scrapes of a batch start; 0s means 8ms a node, 4s at most.")
     integer("max-body-bytes", 64 << 20, "Longest answer of a kubelet.")
     switch("kubelet-token-over-http", "Send the bearer token to kubelets without TLS, readable on the wire.")
 

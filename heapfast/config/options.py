@@ -42,8 +42,9 @@ class ScrapeOptions(msgspec.Struct, frozen=True, kw_only=True):
         kubelet_https: ask over TLS.
         insecure: do not verify kubelets' certificates.
         token_over_http: send the bearer token to kubelets that are asked without TLS.
-        timeout_ns: from the first byte sent to the last byte received; more is a failed scrape.
-        spread_ns: over how much of each resolution the scrapes are spread.
+        timeout_ns: from the start to the last byte of one answer; more is a failed scrape.
+        spread_ns: over which the scrapes of a batch start; 0 leaves it to the number of targets.
+        deadline_ns: after which a batch goes on without those that have not answered.
         max_body_bytes: a longer answer is a failed scrape.
     """
 
@@ -53,7 +54,8 @@ class ScrapeOptions(msgspec.Struct, frozen=True, kw_only=True):
     insecure: bool = False
     token_over_http: bool = False
     timeout_ns: int
-    spread_ns: int
+    spread_ns: int = 0
+    deadline_ns: int
     max_body_bytes: int = 64 << 20
 
 

@@ -3,7 +3,7 @@
 In      the values of --source and of the scraping flags
 Out     KubeOptions and ScrapeOptions
 Callers config.build
-Source  spec/heapster-pipeline.md 3.2; Q18, Q24
+Source  spec/heapster-pipeline.md 3.2 and 3.4 (the deadline); Q18, Q24
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ SOURCES: dict[str, Literal["summary", "cadvisor"]] = {
     "kubernetes": "cadvisor",
     "kubernetes.summary_api": "summary",
 }
-MAX_TIMEOUT_NS = 10 * NS_PER_SECOND
+DEFAULT_TIMEOUT_NS = 10 * NS_PER_SECOND
+MAX_DEADLINE_NS = 20 * NS_PER_SECOND
 
 _DEFAULTS = {
     "inClusterConfig": "true",
@@ -83,19 +84,17 @@ def _kube(uri: Uri, findings: Findings) -> KubeOptions:
 def _scrape(
     uri: Uri, values: Mapping[str, Any], resolution_ns: int, insecure: bool, findings: Findings
 ) -> ScrapeOptions:
-    timeout_ns = values["scrape-timeout"] or min(MAX_TIMEOUT_NS, resolution_ns // 2)
-    spread_ns = values["scrape-spread"] or max(0, resolution_ns - timeout_ns)
-    if timeout_ns < 0:
-        findings.refuse("scrape-timeout", format_duration(timeout_ns), "more than 0s")
-    if spread_ns < 0:
-        findings.refuse("scrape-spread", format_duration(spread_ns), "more than 0s")
-    if timeout_ns + spread_ns > resolution_ns:
-        # A scrape that can outlive its tick would put its samples into the next one.
-        findings.refuse(
-            "scrape-spread" if values["scrape-spread"] else "scrape-timeout",
-            f"{format_duration(timeout_ns)} of timeout after {format_duration(spread_ns)} of spread",
-            f"together at most the resolution of {format_duration(resolution_ns)}",
-        )
+    # A batch that waits longer than this would meet the next one.
+    deadline_ns = min(MAX_DEADLINE_NS, resolution_ns * 9 // 10)
+    timeout_ns = values["scrape-timeout"] or min(DEFAULT_TIMEOUT_NS, resolution_ns // 2)
+    for name, span_ns in (("scrape-timeout", timeout_ns), ("scrape-spread", values["scrape-spread"])):
+        if not 0 <= span_ns < deadline_ns:
+            findings.refuse(
+                name,
+                format_duration(span_ns),
+                f"more than 0s and less than {format_duration(deadline_ns)}, which is how long a batch may wait at a"
+                f" resolution of {format_duration(resolution_ns)}",
+            )
     if values["max-body-bytes"] < 1:
         findings.refuse("max-body-bytes", values["max-body-bytes"], "at least 1")
     return ScrapeOptions(
@@ -105,7 +104,8 @@ def _scrape(
         insecure=insecure,
         token_over_http=values["kubelet-token-over-http"],
         timeout_ns=timeout_ns,
-        spread_ns=spread_ns,
+        spread_ns=values["scrape-spread"],
+        deadline_ns=deadline_ns,
         max_body_bytes=values["max-body-bytes"],
     )
 

@@ -16,7 +16,7 @@ import heapfast
 from heapfast import cli
 from heapfast._build import BUILD_ROW
 from heapfast.config.options import Options
-from heapfast.errors import HeapfastError
+from heapfast.errors import ConfigError, HeapfastError
 
 SOURCE = "--source=kubernetes.summary_api"
 SUMMARY = {
@@ -79,6 +79,7 @@ def test_no_word_at_all_asks_for_a_source(capsys: pytest.CaptureFixture[str]) ->
         (OSError(errno.EADDRINUSE, "Address already in use"), "[Errno 98] Address already in use"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.pem"), "a.pem: No such file or directory"),
         (HeapfastError("cannot start: got A, want B"), "cannot start: got A, want B"),
+        (ConfigError("cannot read the key a.pem: Permission denied"), "cannot read the key a.pem: Permission denied"),
     ],
 )
 def test_what_the_world_does_wrong_is_one_line(

@@ -34,7 +34,7 @@ def test_a_source_alone_is_heapsters_default_configuration() -> None:
         resolution_ns=60 * SECOND_NS,
         threads=0,
         kube=KubeOptions(),
-        scrape=ScrapeOptions(timeout_ns=10 * SECOND_NS, spread_ns=50 * SECOND_NS),
+        scrape=ScrapeOptions(timeout_ns=10 * SECOND_NS, deadline_ns=20 * SECOND_NS),
         store=StoreOptions(),
         labels=LabelOptions(),
         api=ApiOptions(),
@@ -69,7 +69,7 @@ def test_a_full_migration_keeps_every_value() -> None:
             "--long-retention=1h",
             "--short-retention=5m",
             "--scrape-timeout=4s",
-            "--scrape-spread=20s",
+            "--scrape-spread=3s",
             "--max-body-bytes=1000",
             "--kubelet-token-over-http",
         ],
@@ -91,7 +91,8 @@ def test_a_full_migration_keeps_every_value() -> None:
             insecure=True,
             token_over_http=True,
             timeout_ns=4 * SECOND_NS,
-            spread_ns=20 * SECOND_NS,
+            spread_ns=3 * SECOND_NS,
+            deadline_ns=20 * SECOND_NS,
             max_body_bytes=1000,
         ),
         store=StoreOptions(
@@ -163,10 +164,10 @@ def test_two_sources_are_refused() -> None:
         ("--long-metrics=cpu", "--long-metrics: got 'cpu', want the name of a metric"),
         ("--long-retention=1m", "--long-retention: got 1m0s, want at least --short-retention, 2m20s"),
         ("--short-retention=0s", "--short-retention: got 0s, want more than 0s"),
-        ("--scrape-timeout=-1s", "--scrape-timeout: got -1s, want more than 0s"),
-        ("--scrape-timeout=61s", "--scrape-timeout: got 1m1s of timeout after 0s of spread, want together at most"),
-        ("--scrape-spread=-1s", "--scrape-spread: got -1s, want more than 0s"),
-        ("--scrape-spread=51s", "--scrape-spread: got 10s of timeout after 51s of spread, want together at most"),
+        ("--scrape-timeout=-1s", "--scrape-timeout: got -1s, want more than 0s and less than 20s, which is how long"),
+        ("--scrape-timeout=20s", "--scrape-timeout: got 20s, want more than 0s and less than 20s"),
+        ("--scrape-spread=-1s", "--scrape-spread: got -1s, want more than 0s and less than 20s"),
+        ("--scrape-spread=20s", "--scrape-spread: got 20s, want more than 0s and less than 20s"),
         ("--max-body-bytes=0", "--max-body-bytes: got 0, want at least 1"),
         ("--store-label=a=", "--store-label: got 'a=', want NAME or NEW=NAME"),
         ("--store-label==a", "--store-label: got '=a', want NAME or NEW=NAME"),
@@ -229,16 +230,16 @@ def test_naming_the_metric_sink_beats_disabling_it(argv: list[str], served: bool
 
 
 @pytest.mark.parametrize(
-    ("resolution", "timeout_ns", "spread_ns"),
+    ("resolution", "timeout_ns", "deadline_ns"),
     [
-        ("5s", 2_500_000_000, 2_500_000_000),
-        ("15s", 7_500_000_000, 7_500_000_000),
-        ("60s", 10 * SECOND_NS, 50 * SECOND_NS),
+        ("5s", 2_500_000_000, 4_500_000_000),
+        ("15s", 7_500_000_000, 13_500_000_000),
+        ("60s", 10 * SECOND_NS, 20 * SECOND_NS),
     ],
 )
-def test_every_scrape_ends_within_its_tick(resolution: str, timeout_ns: int, spread_ns: int) -> None:
+def test_a_batch_never_waits_until_the_next_one(resolution: str, timeout_ns: int, deadline_ns: int) -> None:
     scrape = build(f"--metric-resolution={resolution}").scrape
-    assert (scrape.timeout_ns, scrape.spread_ns) == (timeout_ns, spread_ns)
+    assert (scrape.timeout_ns, scrape.deadline_ns) == (timeout_ns, deadline_ns)
 
 
 @pytest.mark.parametrize(
