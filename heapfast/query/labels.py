@@ -29,5 +29,10 @@ def parse_labels(text: str | None) -> dict[str, str] | None:
         key, colon, value = pair.partition(":")
         if not (key and colon and value):
             raise QueryError(f"invalid label pair {quote(pair)}")
-        labels[key] = value
+        labels[_utf8(key)] = _utf8(value)
     return labels
+
+
+# Bytes that are no UTF-8 name nothing that is stored.
+def _utf8(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
