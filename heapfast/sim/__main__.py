@@ -9,6 +9,7 @@ Never   outlives its parent: the end of stdin stops it, however the parent died
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 
 import msgspec
@@ -21,6 +22,8 @@ from heapfast.sim.process import endpoints_of
 
 async def _serve(options: SimulateOptions) -> None:
     async with SimulatedCluster(options) as sim:
+        # The model stays: collections that walk through it cost 100 ms each at 150,000 pods.
+        gc.freeze()
         sys.stdout.buffer.write(msgspec.json.encode(endpoints_of(sim)) + b"\n")
         sys.stdout.buffer.flush()
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.buffer.read)

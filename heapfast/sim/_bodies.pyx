@@ -18,7 +18,7 @@ from heapfast.sim._lines cimport (
     VALUE_START_TIME, VALUE_SWAP, VALUE_TX, VALUE_TX_ERRORS, VALUE_USAGE, VALUE_WORKING_SET, end_sample, put_cgroup,
     put_container_id, put_family, put_label, put_pod_id, value_micros, value_t,
 )
-from heapfast.sim._loads cimport floor_mod, load_t, moment_t, network_t
+from heapfast.sim._loads cimport floor_mod, load_of, load_t, moment_t, network_of, network_t
 from heapfast.sim._writer cimport (
     close_list, close_object, int_field, next_line, open_item, open_list, open_object, out_t, put, put_int, put_key,
     put_micros, put_text, text_field, time_field, word_field,
@@ -32,25 +32,6 @@ cdef const char* SANDBOX_IMAGE = b"registry.example/pause:3.10"
 
 # The buffer all nodes render into, guarded by the GIL, grown and never shrunk.
 cdef out_t OUT = out_t(NULL, 0, 0, False)
-
-
-cdef load_t load_of(values) except *:
-    cdef load_t load
-    (
-        load.cpu_millicores, load.working_set_pages, load.step_pages, load.memory_phase, load.cache_pages,
-        load.rss_pages, load.page_faults_per_second, load.major_page_faults_per_kilosecond,
-        load.rootfs_pages, load.logs_pages,
-    ) = values
-    return load
-
-
-cdef network_t network_of(values) except *:
-    cdef network_t network
-    (
-        network.rx_bytes_per_second, network.tx_bytes_per_second,
-        network.rx_errors_per_kilosecond, network.tx_errors_per_kilosecond,
-    ) = values
-    return network
 
 
 cdef class NodeBodies:

@@ -65,3 +65,23 @@ cdef inline int64_t per_second(int64_t rate, int64_t start_ms, int64_t at_ms) no
 
 cdef inline int64_t per_kilosecond(int64_t rate, int64_t start_ms, int64_t at_ms) noexcept nogil:
     return rate * (at_ms - start_ms) // 1000000
+
+
+# The order is that of loads.ContainerLoad and loads.NetworkLoad.
+cdef inline load_t load_of(values) except *:
+    cdef load_t load
+    (
+        load.cpu_millicores, load.working_set_pages, load.step_pages, load.memory_phase, load.cache_pages,
+        load.rss_pages, load.page_faults_per_second, load.major_page_faults_per_kilosecond,
+        load.rootfs_pages, load.logs_pages,
+    ) = values
+    return load
+
+
+cdef inline network_t network_of(values) except *:
+    cdef network_t network
+    (
+        network.rx_bytes_per_second, network.tx_bytes_per_second,
+        network.rx_errors_per_kilosecond, network.tx_errors_per_kilosecond,
+    ) = values
+    return network

@@ -100,7 +100,6 @@ class ApiServer:
                 app.router.add_get(f"/api/v1/{resource.plural}/{{name}}", self._single(resource))
         app.router.add_post("/apis/authentication.k8s.io/v1/tokenreviews", self._token_review)
         app.router.add_post("/apis/authorization.k8s.io/v1/subjectaccessreviews", self._access_review)
-        app.router.add_route("*", "/{path:.*}", self._forward_or_404)
         return app
 
     # -- around every request -------------------------------------------------------------------
@@ -111,6 +110,8 @@ class ApiServer:
             return await handler(request)
         except QueryError as error:
             return status_response(400, str(error))
+        except web.HTTPNotFound:
+            return await self._elsewhere(request)
         except web.HTTPMethodNotAllowed:
             return status_response(405, "the server does not allow this method on the requested resource")
 
@@ -167,7 +168,8 @@ class ApiServer:
     async def _access_review(self, request: web.Request) -> web.Response:
         return _created(reviews.review_access(await request.read()))
 
-    async def _forward_or_404(self, request: web.Request) -> web.StreamResponse:
+    async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
+        """Answers what no route of its own fits: the daemon's paths, else 404."""
         if request.path == AGGREGATED_PREFIX or request.path.startswith(AGGREGATED_PREFIX + "/"):
             return await self._forwarder.forward(request, request.raw_path)
         target = service_proxy_target(request.raw_path)

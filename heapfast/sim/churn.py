@@ -32,7 +32,8 @@ class Churn:
     def __init__(self, cluster: Cluster, per_minute: float, now_ms: int) -> None:
         self._cluster = cluster
         self._per_minute = 0.0
-        self._next_ms = 0.0
+        self._since_ms = 0  # when the present rate began
+        self._done = 0  # replacements at the present rate
         self._starts: list[tuple[int, int, str]] = []  # (when, serial, key), a heap
         self.replaced_total = 0
         self.set_rate(per_minute, now_ms)
@@ -46,19 +47,20 @@ class Churn:
         if per_minute < 0:
             raise ValueError(f"cannot churn: got {per_minute} pods a minute, want 0 or more")
         self._per_minute = per_minute
-        self._next_ms = now_ms + 60_000 / per_minute if per_minute else 0.0
+        self._since_ms = now_ms
+        self._done = 0
 
     def advance(self, now_ms: int) -> None:
         """Does all that is due until now."""
         while True:
             start_ms = self._starts[0][0] if self._starts else None
-            replace_ms = self._next_ms if self._per_minute else None
+            replace_ms = self._replace_ms()
             if start_ms is not None and start_ms <= now_ms and (replace_ms is None or start_ms <= replace_ms):
                 when, serial, key = heapq.heappop(self._starts)
                 self._cluster.start_pod(key, serial, when)
             elif replace_ms is not None and replace_ms <= now_ms and len(self._cluster.pods):
-                self._next_ms += 60_000 / self._per_minute
-                self.replace(self._pick(), round(replace_ms))
+                self._done += 1
+                self.replace(self._pick(), replace_ms)
             else:
                 return
 
@@ -78,6 +80,12 @@ class Churn:
         start_ms = -(-(now_ms + START_DELAY_MS) // 1000) * 1000
         heapq.heappush(self._starts, (start_ms, new.serial, new.key))
         return new
+
+    def _replace_ms(self) -> int | None:
+        """When the next replacement is due. From the start of the rate, so that no error adds up."""
+        if not self._per_minute:
+            return None
+        return self._since_ms + round((self._done + 1) * 60_000 / self._per_minute)
 
     def _pick(self) -> str:
         pods = self._cluster.pods

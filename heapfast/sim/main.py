@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import resource
 import shutil
 import signal
@@ -191,6 +192,7 @@ async def serve(options: SimulateOptions) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with SimulatedCluster(options) as sim:
+        gc.freeze()  # as in __main__.py
         describe(sim, sys.stdout)
         await stop.wait()
 

@@ -33,6 +33,7 @@ class SimulateOptions(msgspec.Struct, frozen=True, kw_only=True):
         api_port, kubelet_port: loopback ports; 0 lets the system choose.
         tls: serve API and kubelets over TLS, with certificates made in `directory`.
         token: bearer token that API and kubelets demand (or a client certificate, with tls); "" = none.
+            kubectl sends tokens over TLS only.
         directory: where kubeconfig and certificates go; "" = a temporary one, removed at the end.
         sampling_seconds: how often kubelets sample.
         spread_ms: containers are sampled up to this much before their node.

@@ -20,7 +20,7 @@ Match = Callable[[Mapping[str, str]], bool]
 _KEY: Final = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
 _REQUIREMENT: Final = re.compile(
     rf"\s*(?:(?P<absent>!)\s*)?(?P<key>{_KEY})\s*"
-    r"(?:(?P<op>==|=|!=|>|<)\s*(?P<value>[A-Za-z0-9._-]*)|(?P<set>\s(?:in|notin))\s*\((?P<values>[^()]*)\))?\s*"
+    r"(?:(?P<op>==|=|!=|>|<)\s*(?P<value>[A-Za-z0-9._-]*)|(?P<set>(?<=\s)(?:in|notin))\s*\((?P<values>[^()]*)\))?\s*"
 )
 _FIELD: Final = re.compile(r"\s*(?P<key>[A-Za-z0-9.]+)\s*(?P<op>==|=|!=)\s*(?P<value>[^,=!]*?)\s*")
 
@@ -48,7 +48,7 @@ def _label_test(match: re.Match[str], text: str) -> Match:
     key = match["key"]
     if match["set"]:
         values = {value.strip() for value in match["values"].split(",")}
-        if match["set"].strip() == "in":
+        if match["set"] == "in":
             return lambda labels: labels.get(key) in values
         return lambda labels: labels.get(key) not in values
     value = match["value"]
