@@ -20,16 +20,16 @@ from heapfast.wire._cursor cimport (
     cursor_t,
     fail,
     peek,
+    pass_number,
     scan_string,
     scan_word,
     skip_fraction,
-    skip_number,
     skip_value,
     string_t,
 )
 from heapfast.wire._rows cimport Rows
 from heapfast.wire._scan cimport take_digits
-from heapfast.wire._text cimport decode_json
+from heapfast.wire._text cimport decode_json, is_ascii
 
 
 cdef enum read_t:
@@ -48,7 +48,7 @@ cdef inline read_t read_other(cursor_t* c, Rows rows) noexcept nogil:
         scan_word(c, "null")
         return READ_NULL
     rows.note_bad(c.at - c.start)
-    skip_value(c, 0)
+    skip_value(c)
     return READ_BAD
 
 
@@ -74,7 +74,8 @@ cdef inline read_t read_count(cursor_t* c, Rows rows, int64_t* out) noexcept nog
         c.at = start + 1
         fail(c, CURSOR_NUMBER)
         return READ_BAD
-    if not skip_fraction(c) or n > INT64_DIGITS or value > <uint64_t> INT64_MAX:
+    if (peek(c) == c'.' or peek(c) | 0x20 == c'e') and not skip_fraction(c) or (
+            n > INT64_DIGITS or value > <uint64_t> INT64_MAX):
         rows.note_bad(start - c.start)
         return READ_BAD
     out[0] = <int64_t> value
@@ -100,7 +101,7 @@ cdef inline read_t read_signed(cursor_t* c, Rows rows, int64_t* out) noexcept no
 # arena has room for that. False: no memory.
 cdef inline bint own_text(Rows rows, const string_t* text, span_t* out) noexcept nogil:
     cdef char* copy
-    if text.plain:
+    if not text.escaped and is_ascii(text.ptr, text.len):
         out.ptr = text.ptr
         out.len = text.len
         return True
@@ -142,7 +143,7 @@ cdef inline read_t read_float(cursor_t* c, Rows rows, double* out) noexcept nogi
         double value
     if peek(c) != c'-' and not c'0' <= peek(c) <= c'9':
         return read_other(c, rows)
-    skip_number(c)
+    c.at = pass_number(c, start)
     if c.error:
         return READ_BAD
     size = <size_t> (c.at - start)

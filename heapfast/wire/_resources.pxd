@@ -89,5 +89,5 @@ cdef inline void read_accelerator(cursor_t* c, Rows rows, const names_t* table) 
         elif walk.id == ACCELERATOR_ID:
             read_plain_text(c, rows, &out.id)
         else:
-            skip_value(c, 0)
+            skip_value(c)
     append_resource(c, rows, &out)

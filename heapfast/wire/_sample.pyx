@@ -126,7 +126,7 @@ cdef bint find_members(cursor_t* c, Rows rows, const names_t* table, where_t* wh
     while next_member(c, &walk):
         if walk.id != NAME_UNKNOWN:
             where.at[walk.id] = c.at if peek(c) != c'n' else NULL
-        skip_value(c, 0)
+        skip_value(c)
     return True
 
 
@@ -169,7 +169,7 @@ cdef void read_samples(cursor_t* c, Rows rows, row_t* row, const names_t* table,
         elif walk.id == NESTED:
             read_samples(c, rows, row, &CONTAINER_DATA_NAMES, FAULT_BITS)
         else:
-            skip_value(c, 0)
+            skip_value(c)
 
 
 # Adds one interface to the sums; a sum with a bad part, or beyond int64, is absent.
@@ -191,7 +191,7 @@ cdef void read_interface(cursor_t* c, Rows rows, row_t* row) noexcept nogil:
             value[walk.id] = 0
             bad[walk.id] = read_count(c, rows, &value[walk.id]) == READ_BAD
         else:
-            skip_value(c, 0)
+            skip_value(c)
     for i in range(4):
         metric = NETWORK_METRICS[i]
         if not row.present >> metric & 1:
@@ -214,7 +214,7 @@ cdef void read_network(cursor_t* c, Rows rows, row_t* row) noexcept nogil:
         return
     while next_member(c, &walk):
         if walk.id != NESTED:
-            skip_value(c, 0)
+            skip_value(c)
             continue
         set_zero(row, NETWORK_BITS)
         inside = False
@@ -243,7 +243,7 @@ cdef void read_disk_stats(cursor_t* c, Rows rows, resource_row_t* out) noexcept 
         elif is_word(key, "Write", 5):
             read_plain(c, rows, out, 1)
         else:
-            skip_value(c, 0)
+            skip_value(c)
 
 
 cdef void read_disk(cursor_t* c, Rows rows) noexcept nogil:
@@ -267,7 +267,7 @@ cdef void read_disk(cursor_t* c, Rows rows) noexcept nogil:
         elif walk.id == NESTED:
             read_disk_stats(c, rows, &out)
         else:
-            skip_value(c, 0)
+            skip_value(c)
     if out.id.len == 0:
         snprintf(id, DISK_ID_MAX, "%lld:%lld", <long long> major, <long long> minor)
         if not rows.copy_text(id, &out.id):
@@ -284,7 +284,7 @@ cdef void read_disks(cursor_t* c, Rows rows) noexcept nogil:
         return
     while next_member(c, &walk):
         if walk.id != NESTED:
-            skip_value(c, 0)
+            skip_value(c)
             continue
         rows.n_resources = first
         inside = False
@@ -309,7 +309,7 @@ cdef void read_filesystem(cursor_t* c, Rows rows) noexcept nogil:
         elif walk.id == HAS_INODES:
             has_inodes = read_flag(c, rows)
         else:
-            skip_value(c, 0)
+            skip_value(c)
     if not has_inodes:
         out.present &= 0b00111
     append_resource(c, rows, &out)
@@ -333,7 +333,7 @@ cdef void read_custom_spec(cursor_t* c, Rows rows, uint32_t first) noexcept nogi
         elif walk.id == FORMAT:
             read_plain_text(c, rows, &format)
         else:
-            skip_value(c, 0)
+            skip_value(c)
     if not ((is_word(type, "gauge", 5) or is_word(type, "cumulative", 10))
             and (is_word(format, "int", 3) or is_word(format, "float", 5))):
         return
@@ -381,7 +381,7 @@ cdef bint read_custom_values(cursor_t* c, Rows rows, custom_row_t* out) noexcept
                 f64 = 0
                 bad_float = read_float(c, rows, &f64) == READ_BAD
             else:
-                skip_value(c, 0)
+                skip_value(c)
         if not found or time_ns > newest_ns:
             found = True
             newest_ns = time_ns
@@ -411,7 +411,7 @@ cdef void read_customs(cursor_t* c, Rows rows, row_t* row, const where_t* spec, 
             for i in range(first, rows.n_customs):
                 if same_text(rows.custom[i].name, key):
                     rows.custom[i].i64 = c.at - c.start
-            skip_value(c, 0)
+            skip_value(c)
     for i in range(first, rows.n_customs):
         custom = &rows.custom[i]
         if custom.i64 >= 0 and go_to(c, c.start + custom.i64) and read_custom_values(c, rows, custom):

@@ -24,13 +24,12 @@ cdef extern from *:
         return (uint32_t) _mm_movemask_epi8(blank) ^ 0xFFFFu;
     }
 
-    static inline uint32_t heapfast_stop_mask(const char* at, uint32_t* beyond_ascii) {
+    static inline uint32_t heapfast_stop_mask(const char* at) {
         const __m128i b = _mm_loadu_si128((const __m128i*) at);
         /* An unsigned "less than 0x20" is "is its own minimum with 0x1F". */
         const __m128i stop = _mm_or_si128(
             _mm_or_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8('"')), _mm_cmpeq_epi8(b, _mm_set1_epi8('\\\\'))),
             _mm_cmpeq_epi8(_mm_min_epu8(b, _mm_set1_epi8(0x1F)), b));
-        *beyond_ascii = (uint32_t) _mm_movemask_epi8(b);
         return (uint32_t) _mm_movemask_epi8(stop);
     }
     #else
@@ -41,14 +40,10 @@ cdef extern from *:
         return mask;
     }
 
-    static inline uint32_t heapfast_stop_mask(const char* at, uint32_t* beyond_ascii) {
-        uint32_t mask = 0, high = 0;
-        for (int i = 0; i < 16; i++) {
-            const unsigned char c = (unsigned char) at[i];
-            mask |= (uint32_t) (c == '"' || c == '\\\\' || c < 0x20) << i;
-            high |= (uint32_t) (c >> 7) << i;
-        }
-        *beyond_ascii = high;
+    static inline uint32_t heapfast_stop_mask(const char* at) {
+        uint32_t mask = 0;
+        for (int i = 0; i < 16; i++)
+            mask |= (uint32_t) (at[i] == '"' || at[i] == '\\\\' || (unsigned char) at[i] < 0x20) << i;
         return mask;
     }
     #endif
@@ -69,7 +64,7 @@ cdef extern from *:
     # Bit i: byte i is no blank. Reads 16 bytes.
     uint32_t ink_mask "heapfast_ink_mask"(const char* at) noexcept nogil
     # Bit i: byte i ends or breaks a string: quote, backslash, control character. Reads 16 bytes.
-    uint32_t stop_mask "heapfast_stop_mask"(const char* at, uint32_t* beyond_ascii) noexcept nogil
+    uint32_t stop_mask "heapfast_stop_mask"(const char* at) noexcept nogil
     uint64_t load64 "heapfast_load64"(const char* at) noexcept nogil
     const uint64_t* power_of_10 "heapfast_power_of_10"
     int lowest_bit "__builtin_ctz"(unsigned int mask) noexcept nogil
@@ -81,9 +76,11 @@ cdef enum:
 
 cdef inline const char* skip_blanks(const char* at, const char* end) noexcept nogil:
     cdef uint32_t ink
-    # Compact documents have no blanks at all, indented ones a newline and a run of spaces.
+    # Compact documents have no blanks at all. Indented ones have one behind a colon, else a newline and a run of spaces.
     if at < end and <uint8_t> at[0] > 0x20:
         return at
+    if end - at > 1 and at[0] == c' ' and <uint8_t> at[1] > 0x20:
+        return at + 1
     while end - at >= BLOCK:
         ink = ink_mask(at)
         if ink:
@@ -94,20 +91,15 @@ cdef inline const char* skip_blanks(const char* at, const char* end) noexcept no
     return at
 
 
-# First quote, backslash or control character, or `end`. *beyond_ascii becomes non-zero on a byte of 0x80 or more.
-cdef inline const char* find_stop(const char* at, const char* end, uint32_t* beyond_ascii) noexcept nogil:
-    cdef uint32_t stops, high
-    cdef int n
+# First quote, backslash or control character, or `end`.
+cdef inline const char* find_stop(const char* at, const char* end) noexcept nogil:
+    cdef uint32_t stops
     while end - at >= BLOCK:
-        stops = stop_mask(at, &high)
+        stops = stop_mask(at)
         if stops:
-            n = lowest_bit(stops)
-            beyond_ascii[0] |= high & ((<uint32_t> 1 << n) - 1)
-            return at + n
-        beyond_ascii[0] |= high
+            return at + lowest_bit(stops)
         at += BLOCK
     while at < end and <uint8_t> at[0] >= 0x20 and at[0] != c'"' and at[0] != c'\\':
-        beyond_ascii[0] |= <uint8_t> at[0] & 0x80
         at += 1
     return at
 

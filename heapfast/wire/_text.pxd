@@ -6,10 +6,24 @@ Callers _read.pxd for names that are kept, _walk.pxd for odd member names
 Source  Go's encoding/json: half a surrogate pair and every byte that is no UTF-8 become U+FFFD
 Never   writes more than three bytes for one that it reads
 """
-from heapfast._types cimport uint8_t, uint32_t
+from heapfast._types cimport uint8_t, uint32_t, uint64_t
+from heapfast.wire._scan cimport load64
 
 cdef enum:
     REPLACEMENT = 0xFFFD
+
+
+cdef inline bint is_ascii(const char* at, size_t size) noexcept nogil:
+    cdef uint64_t seen = 0
+    while size >= 8:
+        seen |= load64(at)
+        at += 8
+        size -= 8
+    while size:
+        seen |= <uint64_t> (<uint8_t> at[0])
+        at += 1
+        size -= 1
+    return seen & <uint64_t> 0x8080808080808080 == 0
 
 
 cdef inline uint32_t hex4(const char* at) noexcept nogil:

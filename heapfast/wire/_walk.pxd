@@ -9,7 +9,7 @@ Never   looks into values
     cdef walk_t walk = over(&CPU)
     while next_member(c, &walk):
         if walk.id == TIME: ...
-        else: skip_value(c, 0)
+        else: skip_value(c)
 
 Kubelets always write members in the same order. So the search for a name starts behind the one found last, and its
 first guess is nearly always right. Names are compared as three words of eight bytes that may overlap:
@@ -21,8 +21,8 @@ first guess is nearly always right. Names are compared as three words of eight b
 from libc.string cimport memcpy, memset
 
 from heapfast._types cimport uint32_t, uint64_t
-from heapfast.wire._cursor cimport CURSOR_TOKEN, cursor_t, fail, peek_token, scan_string, string_t
-from heapfast.wire._scan cimport load64
+from heapfast.wire._cursor cimport CURSOR_TOKEN, cursor_t, fail_at, scan_string, string_t
+from heapfast.wire._scan cimport find_stop, load64, skip_blanks
 from heapfast.wire._text cimport decode_json
 
 
@@ -117,7 +117,7 @@ cdef inline uint32_t find_odd_name(walk_t* walk, const string_t* key) noexcept n
     if key.len > RAW_NAME_MAX:
         return NAME_UNKNOWN
     memset(copy, 0, NAME_MAX)
-    if key.plain:
+    if not key.escaped:
         memcpy(copy, key.ptr, key.len)
     else:
         size = decode_json(key.ptr, key.len, copy)
@@ -132,54 +132,66 @@ cdef inline walk_t over(const names_t* table) noexcept nogil:
     walk.id = NAME_UNKNOWN
     walk.key.ptr = NULL
     walk.key.len = 0
-    walk.key.plain = True
+    walk.key.escaped = False
     return walk
 
 
-# Goes to the next value of an object or array whose bracket is behind the cursor. False at its end or on an error.
-cdef inline bint next_item(cursor_t* c, bint* inside, char close) noexcept nogil:
-    cdef char byte = peek_token(c)
-    if byte == close:
-        c.at += 1
-        return False
+# Goes to the next item of an object or array whose bracket is behind the cursor. NULL at its end or after an error.
+cdef inline const char* next_item(cursor_t* c, bint* inside, char close) noexcept nogil:
+    cdef const char* at = skip_blanks(c.at, c.end)
+    if at == c.end:
+        fail_at(c, at, CURSOR_TOKEN)
+        return NULL
+    if at[0] == close:
+        c.at = at + 1
+        return NULL
     if inside[0]:
-        if byte != c',':
-            fail(c, CURSOR_TOKEN)
-            return False
-        c.at += 1
-        byte = peek_token(c)
-        # `[1,]`: a comma promises a value.
-        if byte == close:
-            fail(c, CURSOR_TOKEN)
-            return False
+        if at[0] != c',':
+            fail_at(c, at, CURSOR_TOKEN)
+            return NULL
+        at = skip_blanks(at + 1, c.end)
+        # `[1,]`: a comma promises an item.
+        if at == c.end or at[0] == close:
+            fail_at(c, at, CURSOR_TOKEN)
+            return NULL
     inside[0] = True
-    return c.at < c.end or fail_at_end(c)
-
-
-cdef inline bint fail_at_end(cursor_t* c) noexcept nogil:
-    fail(c, CURSOR_TOKEN)
-    return False
-
-
-cdef inline bint next_member(cursor_t* c, walk_t* walk) noexcept nogil:
-    if not next_item(c, &walk.inside, c'}'):
-        return False
-    if c.at[0] != c'"':
-        fail(c, CURSOR_TOKEN)
-        return False
-    if not scan_string(c, &walk.key):
-        return False
-    if peek_token(c) != c':':
-        fail(c, CURSOR_TOKEN)
-        return False
-    c.at += 1
-    peek_token(c)
-    if walk.key.plain and c.end - walk.key.ptr >= NAME_MAX:
-        walk.id = find_name(walk, walk.key.ptr, walk.key.len) if walk.key.len <= NAME_MAX else NAME_UNKNOWN
-    else:
-        walk.id = find_odd_name(walk, &walk.key)
-    return True
+    return at
 
 
 cdef inline bint next_element(cursor_t* c, bint* inside) noexcept nogil:
-    return next_item(c, inside, c']')
+    cdef const char* at = next_item(c, inside, c']')
+    if at == NULL:
+        return False
+    c.at = at
+    return True
+
+
+cdef inline bint next_member(cursor_t* c, walk_t* walk) noexcept nogil:
+    cdef const char* at = next_item(c, &walk.inside, c'}')
+    cdef const char* stop
+    if at == NULL:
+        return False
+    if at[0] != c'"':
+        fail_at(c, at, CURSOR_TOKEN)
+        return False
+    stop = find_stop(at + 1, c.end)
+    if stop < c.end and stop[0] == c'"':
+        walk.key.ptr = at + 1
+        walk.key.len = <uint32_t> (stop - at - 1)
+        walk.key.escaped = False
+        at = stop + 1
+    else:
+        c.at = at
+        if not scan_string(c, &walk.key):
+            return False
+        at = c.at
+    at = skip_blanks(at, c.end)
+    if at == c.end or at[0] != c':':
+        fail_at(c, at, CURSOR_TOKEN)
+        return False
+    c.at = skip_blanks(at + 1, c.end)
+    if walk.key.escaped or c.end - walk.key.ptr < NAME_MAX:
+        walk.id = find_odd_name(walk, &walk.key)
+    else:
+        walk.id = find_name(walk, walk.key.ptr, walk.key.len) if walk.key.len <= NAME_MAX else NAME_UNKNOWN
+    return True
