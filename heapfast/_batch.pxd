@@ -24,14 +24,17 @@ cdef struct frame_t:
     uint8_t* parent_kind       # resources only: kind of the owner
     uint8_t* type              # resources only: RESOURCE_*
     text_t** name              # never NULL where present; accelerators: make NUL model NUL id
-    text_t** uid               # namespaces, pods; NULL = none
+    text_t** uid               # namespaces, pods; NULL = none; while open, what kubelets say of unknown pods
     text_t** labels            # nodes, pods: the joined user labels; NULL = no API object
     text_t** stored            # nodes, pods: labels of --store-label, as key NUL value NUL ...; NULL = none
-    text_t** image             # pod containers; NULL = the label is absent
+    text_t** image             # pod containers; NULL = the label is absent; while open, what kubelets say
     text_t** hostname          # nodes; NULL = no API object
     text_t** host_id           # nodes; NULL = no API object
-    uint32_t* node             # pods, pod containers, nodes, system containers: slot of the API node whose target
-                               # reported them; SLOT_NONE where there was none
+    uint32_t* node             # slot of the API node whose target reported it; SLOT_NONE where there was none; not on
+                               # resources
+    # Only while open, and told by the answers themselves, since tables may know of newer answers when the batch is closed.
+    uint32_t* answer           # which call of ingest it came with last
+    uint8_t* renewed           # pods: 1 = the answers told another UID than those before
     uint8_t* flags             # ENTITY_*
     # Children by kind, present ones only: child[k][first[k][slot] : first[k][slot + 1]], ascending by slot
     uint32_t* first[N_KINDS]
@@ -44,7 +47,6 @@ cdef enum:
     ENTITY_TERMINATED = 4      # pod containers: the API server says it has ended
     ENTITY_SPEC = 8            # pod containers: named in the pod's spec (init containers are not)
     ENTITY_NO_NODENAME = 16    # pods made by aggregation: they carry no node label
-    ENTITY_OWN_IMAGE = 32      # pod containers: the kubelet reports the image, which then wins over the spec's
 
 
 # What columns are called, and of which type they are. One for all batches of a store.
@@ -60,9 +62,10 @@ cdef class Metrics:
     cdef int custom_id(self, const char* name, uint32_t len, bint is_float) except -2
 
 
-# Which batches are in memory, so that what they show is not freed.
+# Which batches are in memory, so that what they show is not freed. Two may have one seq: spares that were never used.
 cdef class Ledger:
     cdef:
+        object entities              # owner of all texts; batches keep it alive through their ledger
         uint64_t* seq                # owned, ascending
         uint32_t n, cap
 
@@ -93,6 +96,8 @@ cdef class Batch:
 cdef inline bint is_present(const frame_t* frame, uint32_t slot) noexcept nogil:
     return slot < frame.n and frame.present[slot] != 0
 
+
+cdef int check_kind(int kind) except -1       # raises ValueError for one that is none
 
 # All of these return 0, or -1 when memory is out.
 cdef int frame_reserve(frame_t* frame, int kind, uint32_t n) noexcept nogil

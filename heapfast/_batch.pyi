@@ -3,7 +3,8 @@ from typing import Any
 class Metrics:
     dropped: int
 
-class Ledger: ...
+class Ledger:
+    def __init__(self, entities: object) -> None: ...
 
 class Batch:
     timestamp_ns: int

@@ -24,6 +24,7 @@ from heapfast._types cimport (
     N_CATALOG,
     N_KINDS,
     N_METRICS,
+    PRESENT_NO,
     RESOURCE_ACCELERATOR,
     RESOURCE_VOLUME,
     SLOT_NONE,
@@ -70,11 +71,26 @@ cdef int frame_reserve(frame_t* frame, int kind, uint32_t n) noexcept nogil:
         if more(<void**>&frame.present, cap, 1):
             return -1
         memset(frame.present + old, 0, cap - old)
+        if more(<void**>&frame.answer, cap, 4):
+            return -1
+        memset(frame.answer + old, 0, <size_t>(cap - old) * 4)
+        if kind == KIND_POD:
+            if more(<void**>&frame.renewed, cap, 1) or more(<void**>&frame.uid, cap, sizeof(void*)):
+                return -1
+            memset(frame.renewed + old, 0, cap - old)
+            memset(frame.uid + old, 0, (cap - old) * sizeof(void*))
+        if kind == KIND_POD_CONTAINER:
+            if more(<void**>&frame.image, cap, sizeof(void*)):
+                return -1
+            memset(frame.image + old, 0, (cap - old) * sizeof(void*))
         if kind != KIND_RESOURCE:
             if more(<void**>&frame.sample_ns, cap, 8) or more(<void**>&frame.start_ns, cap, 8):
                 return -1
+            if more(<void**>&frame.node, cap, 4):
+                return -1
             fill_i64(frame.sample_ns, old, cap, time_zero())
             fill_i64(frame.start_ns, old, cap, time_zero())
+            memset(frame.node + old, 0xFF, <size_t>(cap - old) * 4)          # SLOT_NONE
         for m in range(N_METRICS):
             if frame.column[m] != NULL:
                 if more(<void**>&frame.column[m], cap, 8):
@@ -118,6 +134,8 @@ cdef void frame_clear(frame_t* frame) noexcept nogil:
     free(frame.hostname)
     free(frame.host_id)
     free(frame.node)
+    free(frame.answer)
+    free(frame.renewed)
     free(frame.flags)
     for i in range(N_KINDS):
         free(frame.first[i])
@@ -210,6 +228,9 @@ cdef class Metrics:
 
 cdef class Ledger:
 
+    def __cinit__(self, entities):
+        self.entities = entities
+
     def __dealloc__(self):
         free(self.seq)
 
@@ -226,12 +247,16 @@ cdef class Ledger:
         return 0
 
     cdef void remove(self, uint64_t seq) noexcept:
-        cdef uint32_t i, kept = 0
-        for i in range(self.n):
-            if self.seq[i] != seq:
-                self.seq[kept] = self.seq[i]
-                kept += 1
-        self.n = kept
+        """Takes out one batch of that seq, and leaves the others."""
+        cdef uint32_t i = 0
+        while i < self.n and self.seq[i] != seq:
+            i += 1
+        if i == self.n:
+            return
+        self.n -= 1
+        while i < self.n:
+            self.seq[i] = self.seq[i + 1]
+            i += 1
 
     cdef uint64_t oldest(self) noexcept:
         return self.seq[0] if self.n else UINT64_MAX
@@ -293,6 +318,7 @@ cdef class Batch:
 
         Cost: O(entities of the kind) without a parent, O(result) with one.
         """
+        check_kind(kind)
         cdef frame_t* f = &self.frame[kind]
         cdef frame_t* owner
         cdef uint32_t i
@@ -332,15 +358,17 @@ cdef class Batch:
 
     def present(self, int kind, uint32_t slot):
         """PRESENT_* of one entity, 0 when the batch does not have it."""
+        check_kind(kind)
         if slot >= self.frame[kind].n:
             return 0
         return self.frame[kind].present[slot]
 
     def value(self, int kind, uint32_t slot, int metric):
-        """One sample, or None."""
+        """One sample, or None; also for a metric that is -1, which nothing has."""
+        check_kind(kind)
         cdef frame_t* f = &self.frame[kind]
         cdef int64_t bits
-        if slot >= f.n or f.column[metric] == NULL:
+        if slot >= f.n or not 0 <= metric < N_METRICS or f.column[metric] == NULL:
             return None
         bits = f.column[metric][slot]
         if bits == absent_i64():
@@ -393,11 +421,17 @@ cdef class Batch:
         return found
 
     def resource_labels(self, uint32_t slot):
-        """Labels of one resource, as a dict."""
+        """Labels of one resource, as a dict.
+
+        Raises:
+            KeyError: the batch does not have it.
+        """
         cdef frame_t* f = &self.frame[KIND_RESOURCE]
+        if slot >= f.n or f.present[slot] == PRESENT_NO:
+            raise KeyError(f"batch {self.seq} has no resource {slot}")
         name = text_str(f.name[slot])
         if f.type[slot] == RESOURCE_ACCELERATOR:
-            return dict(zip(("make", "model", "accelerator_id"), name.split("\0"), strict=True))
+            return dict(zip(("make", "model", "accelerator_id"), name.split("\0", 2), strict=True))
         if f.type[slot] == RESOURCE_VOLUME:
             return {"resource_id": "Volume:" + name}
         return {"resource_id": name}
@@ -450,6 +484,12 @@ cdef class Batch:
             labels.update(zip(pairs[0::2], pairs[1::2]))
         if f.labels[slot] != NULL:
             labels["labels"] = text_str(f.labels[slot])
+
+
+cdef int check_kind(int kind) except -1:
+    if not 0 <= kind < N_KINDS:
+        raise ValueError(f"BUG: no kind is {kind}")
+    return 0
 
 
 cdef time_or_none(const int64_t* column, uint32_t slot):

@@ -20,6 +20,13 @@ cdef class Spare:
     cdef int _prepare(self) noexcept nogil
 
 
+cdef enum closing_state_t:
+    CLOSING_NEW = 0
+    CLOSING_RUNNING = 1
+    CLOSING_DONE = 2
+    CLOSING_FAILED = 3
+
+
 cdef class Closing:
     cdef:
         Entities entities
@@ -27,7 +34,7 @@ cdef class Closing:
         Batch former                # the one before it, or None
         readonly Packed packed      # `former`, packed; made by run()
         uint8_t is_float[256]
-        bint done
+        closing_state_t state
         int64_t* elapsed_ns         # owned scratch, one kind at a time
 
     cdef int _run(self) noexcept nogil
@@ -36,6 +43,8 @@ cdef class Closing:
     cdef int _rate(self, int kind, int counter, int rate, uint32_t n) noexcept nogil
     cdef int _disk_rates(self) noexcept nogil
     cdef int _identify(self, int kind) noexcept nogil
+    cdef void _identify_by_answers(self, int kind) noexcept nogil
+    cdef void _drop_replaced_resources(self) noexcept nogil
     cdef int _enrich_pods(self) noexcept nogil
     cdef int _request(self, uint32_t container) noexcept nogil
     cdef int _sum_pods(self) noexcept nogil

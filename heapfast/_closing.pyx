@@ -78,6 +78,8 @@ from heapfast._types cimport (
     uint32_t,
 )
 
+from heapfast.errors import StoreError
+
 
 cdef inline bint is_own_cumulative(int metric) noexcept nogil:
     """The standard counters, which pods do not inherit from their containers (spec 5.4)."""
@@ -165,19 +167,22 @@ cdef class Closing:
             MemoryError: the batch is unusable then, and commit refuses it.
         """
         cdef int failed
-        if self.done:
-            raise ValueError("BUG: a batch is closed once")
+        if self.state != CLOSING_NEW:
+            raise StoreError(f"BUG: batch {self.batch.seq} is closed once, and by one thread")
+        self.state = CLOSING_RUNNING
         with nogil:
             failed = self._run()
         if failed:
+            self.state = CLOSING_FAILED
             raise MemoryError(f"cannot close batch {self.batch.seq}: out of memory")
-        self.done = True
+        self.state = CLOSING_DONE
 
     cdef int _run(self) noexcept nogil:
         cdef int kind
         for kind in range(N_KINDS):
             if self._identify(kind):
                 return -1
+        self._drop_replaced_resources()
         if self._rates():
             return -1
         if self._enrich_pods():
@@ -190,6 +195,11 @@ cdef class Closing:
             if index_children(self.batch.frame, kind):
                 return -1
         self._count()
+        for kind in range(N_KINDS):
+            free(self.batch.frame[kind].answer)
+            self.batch.frame[kind].answer = NULL
+        free(self.batch.frame[KIND_POD].renewed)
+        self.batch.frame[KIND_POD].renewed = NULL
         return self._pack()
 
     # -- who the entities are ------------------------------------------------------------------
@@ -202,15 +212,14 @@ cdef class Closing:
         f.parent = <uint32_t*>copy_of(t.parent, n, sizeof(uint32_t))
         f.name = <text_t**>copy_of(t.name, n, sizeof(void*))
         f.flags = <uint8_t*>copy_of(t.flags, n, sizeof(uint8_t))
-        f.node = <uint32_t*>copy_of(t.node, n, sizeof(uint32_t))
-        if f.parent == NULL or f.name == NULL or f.flags == NULL or f.node == NULL:
+        if f.parent == NULL or f.name == NULL or f.flags == NULL:
             return -1
         if t.parent_kind != NULL:
             f.parent_kind = <uint8_t*>copy_of(t.parent_kind, n, sizeof(uint8_t))
             f.type = <uint8_t*>copy_of(t.type, n, sizeof(uint8_t))
             if f.parent_kind == NULL or f.type == NULL:
                 return -1
-        if t.uid != NULL:
+        if kind == KIND_NAMESPACE:
             f.uid = <text_t**>copy_of(t.uid, n, sizeof(void*))
             if f.uid == NULL:
                 return -1
@@ -218,10 +227,6 @@ cdef class Closing:
             f.labels = <text_t**>copy_of(t.labels, n, sizeof(void*))
             f.stored = <text_t**>copy_of(t.stored, n, sizeof(void*))
             if f.labels == NULL or f.stored == NULL:
-                return -1
-        if t.image != NULL:
-            f.image = <text_t**>copy_of(t.image, n, sizeof(void*))
-            if f.image == NULL:
                 return -1
         if t.hostname != NULL:
             f.hostname = <text_t**>copy_of(t.hostname, n, sizeof(void*))
@@ -232,7 +237,33 @@ cdef class Closing:
             f.create_ns = times(n)
             if f.create_ns == NULL:
                 return -1
+            self._identify_by_answers(kind)
         return 0
+
+    cdef void _identify_by_answers(self, int kind) noexcept nogil:
+        """A known pod has the UID of its object, a container the image of the answer if there is one, even an empty one."""
+        cdef frame_t* f = &self.batch.frame[kind]
+        cdef text_t** uid = self.entities.table[kind].uid
+        cdef text_t** image = self.entities.table[kind].image
+        cdef uint32_t i
+        for i in range(f.n):
+            if kind == KIND_POD:
+                if f.flags[i] & ENTITY_KNOWN or f.uid[i] == NULL:
+                    f.uid[i] = uid[i]
+            elif f.image[i] == NULL:
+                f.image[i] = image[i]
+
+    cdef void _drop_replaced_resources(self) noexcept nogil:
+        """Where two answers of one tick name an entity, the later stands alone: so do its resources."""
+        cdef frame_t* f = &self.batch.frame[KIND_RESOURCE]
+        cdef uint32_t i
+        cdef int m
+        for i in range(f.n):
+            if f.present[i] != PRESENT_NO and f.answer[i] != self.batch.frame[f.parent_kind[i]].answer[f.parent[i]]:
+                f.present[i] = PRESENT_NO
+                for m in range(N_METRICS):
+                    if f.column[m] != NULL:
+                        f.column[m][i] = absent_i64()
 
     # -- rates (spec 5.1) ------------------------------------------------------------------------
 
@@ -250,7 +281,7 @@ cdef class Closing:
     cdef int _rates_of(self, int kind) noexcept nogil:
         cdef frame_t* f = &self.batch.frame[kind]
         cdef frame_t* old = &self.former.frame[kind]
-        cdef table_t* pods = &self.entities.table[KIND_POD]
+        cdef const uint8_t* renewed = self.batch.frame[KIND_POD].renewed
         cdef uint32_t n = min(f.n, old.n)
         cdef uint32_t i, pod
         cdef int failed = 0
@@ -267,7 +298,7 @@ cdef class Closing:
             # A pod that came back under its old name with another UID has no past.
             for i in range(n):
                 pod = i if kind == KIND_POD else f.parent[i]
-                if pods.renewed[pod] == <uint32_t>self.batch.seq:
+                if renewed[pod]:
                     self.elapsed_ns[i] = 0
         failed |= self._rate(kind, M_CPU_USAGE, M_CPU_USAGE_RATE, n)
         failed |= self._rate(kind, M_MEMORY_PAGE_FAULTS, M_MEMORY_PAGE_FAULTS_RATE, n)

@@ -20,6 +20,7 @@ cdef struct latest_t:
     int64_t memory_bytes       # working set; absent_i64() = not reported
     int64_t rate_millicores    # over the window before sample_ns; absent_i64() = no rate yet
     int64_t window_ns          # that window
+    uint32_t uid_hash          # of the pod it was sampled in: what another pod of the name did is forgotten
 
 
 cdef class Store:
@@ -43,14 +44,14 @@ cdef class Store:
     cdef int _set(self, text_t** place, str text, bint pooled) except -1
     cdef int _set_labels(self, table_t* t, uint32_t slot, str labels, stored) except -1
     cdef bint _is_named(self, int kind, uint32_t slot, span_t name) noexcept
-    cdef int _ingest_uid(self, uint32_t slot, row_t* row) except -1
-    cdef int _ingest_container_uid(self, uint32_t pod, row_t* row) except -1
+    cdef int _ingest_uid(self, uint32_t pod, uint32_t uid_hash, row_t* row) except -1
+    cdef int _forget_latest_of(self, uint32_t pod) except -1
     cdef uint32_t _accelerator(self, owner_t owner, resource_row_t* resource) except? 0xFFFFFFFE
     cdef int _ingest_row(self, Rows rows, row_t* row, uint32_t node, int64_t now_ns) except -1
     cdef int _ingest_resources(self, Rows rows, row_t* row, int kind, uint32_t slot) except -1
     cdef int _ingest_customs(self, Rows rows, row_t* row, int kind, uint32_t slot) except -1
     cdef int _reserve(self, int kind, uint32_t slot) except -1
-    cdef int _update_latest(self, int kind, uint32_t slot, row_t* row, bint renewed) except -1
+    cdef int _update_latest(self, int kind, uint32_t slot, row_t* row, uint32_t uid_hash) except -1
     cdef int _free_unused(self) except -1
     cdef uint32_t _find(self, int kind, tuple names) except? 0xFFFFFFFE
     cdef int _put_containers(self, uint32_t pod, containers) except -1

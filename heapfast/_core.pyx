@@ -12,18 +12,18 @@ from libc.string cimport memcmp
 
 from heapfast._batch cimport (
     ENTITY_KNOWN,
-    ENTITY_OWN_IMAGE,
     ENTITY_SPEC,
     ENTITY_TERMINATED,
     ENTITY_UNSCHEDULABLE,
     Batch,
     Ledger,
     Metrics,
+    check_kind,
     frame_column,
     frame_reserve,
     frame_t,
 )
-from heapfast._closing cimport Closing, Spare
+from heapfast._closing cimport CLOSING_DONE, CLOSING_RUNNING, Closing, Spare
 from heapfast._entities cimport Entities, container_spec_t, owner_t, pod_spec_t, table_t, text_hash
 from heapfast._kernels cimport cpu_rate_of
 from heapfast._ring cimport Ring
@@ -43,6 +43,7 @@ from heapfast._types cimport (
     M_FILESYSTEM_USAGE,
     M_MEMORY_WORKING_SET,
     M_UPTIME,
+    N_CATALOG,
     N_KINDS,
     N_METRICS,
     N_STANDARD,
@@ -113,7 +114,7 @@ cdef class Store:
             )
         self.entities = Entities()
         self.metrics = Metrics()
-        self.ledger = Ledger()
+        self.ledger = Ledger(self.entities)
         unknown = sorted(set(long_metrics) - set(self.metrics.ids))
         if unknown:
             raise StoreError(f"cannot keep {', '.join(unknown)} for long: not in the catalogue of metrics")
@@ -202,6 +203,8 @@ cdef class Store:
         cdef uint32_t owner = self._make(KIND_NAMESPACE, SLOT_NONE, namespace)
         cdef uint32_t slot = self._put(KIND_POD, owner, name)
         cdef table_t* t = &self.entities.table[KIND_POD]
+        if t.uid[slot] != NULL and uid != text_str(t.uid[slot]):
+            self._forget_latest_of(slot)
         self._set(&t.uid[slot], uid, False)
         self._set_labels(t, slot, labels, stored)
         t.pod_spec[slot].create_ns = start_ns
@@ -219,11 +222,21 @@ cdef class Store:
         slot = self._forget(KIND_POD, owner, name)
         if slot == SLOT_NONE:
             return -1
+        self._forget_latest_of(slot)
         self._put_containers(slot, ())
         self.entities.drop_text(&t.labels[slot])
         self.entities.drop_text(&t.stored[slot])
         t.pod_spec[slot].create_ns = time_zero()
         return slot
+
+    cdef int _forget_latest_of(self, uint32_t pod) except -1:
+        """A pod that is gone leaves no newest sample to one that comes under its name."""
+        cdef pod_spec_t* spec = &self.entities.table[KIND_POD].pod_spec[pod]
+        cdef uint32_t i
+        for i in range(spec.n_containers):
+            if spec.container[i] < self.n_latest[KIND_POD_CONTAINER]:
+                forget_latest(&self.latest[KIND_POD_CONTAINER][spec.container[i]])
+        return 0
 
     cdef int _put_containers(self, uint32_t pod, containers) except -1:
         cdef table_t* t = &self.entities.table[KIND_POD_CONTAINER]
@@ -252,8 +265,7 @@ cdef class Store:
             t.flags[slot] |= ENTITY_SPEC | ENTITY_KNOWN
             if terminated:
                 t.flags[slot] |= ENTITY_TERMINATED
-            if not t.flags[slot] & ENTITY_OWN_IMAGE:
-                self._set(&t.image[slot], image, True)
+            self._set(&t.image[slot], image, True)
             c = &t.container_spec[slot]
             c.cpu_request = cpu_request
             c.cpu_limit = cpu_limit
@@ -266,8 +278,7 @@ cdef class Store:
             slot = former[i]
             if not t.flags[slot] & ENTITY_SPEC:
                 t.last_seen[slot] = <uint32_t>self.open.seq      # batches up to now may show it as a stub
-                if not t.flags[slot] & ENTITY_OWN_IMAGE:
-                    self.entities.drop_text(&t.image[slot])
+                self.entities.drop_text(&t.image[slot])
         free(former)
         return 0
 
@@ -320,23 +331,24 @@ cdef class Store:
         cdef uint32_t i
         cdef uint32_t node_slot = SLOT_NONE
         if node >= 0:
-            if node >= self.entities.table[KIND_NODE].n:
-                raise StoreError(f"cannot ingest for node slot {node}: there are {self.entities.table[KIND_NODE].n}")
+            if node >= self.entities.table[KIND_NODE].n or self.entities.table[KIND_NODE].name[node] == NULL:
+                raise StoreError(f"cannot ingest for node slot {node}: no node has it")
             node_slot = <uint32_t>node
+            # Batches name it as the node of all these, so its slot must outlive them.
+            self.entities.table[KIND_NODE].last_seen[node] = <uint32_t>self.open.seq
         self.last_namespace = SLOT_NONE
+        self.ingested_targets += 1
         for i in range(rows.n_rows):
             self._ingest_row(rows, &rows.row[i], node_slot, now_ns)
         self.ingested_rows += rows.n_rows
-        self.ingested_targets += 1
         return rows.n_rows
 
     cdef int _ingest_row(self, Rows rows, row_t* row, uint32_t node, int64_t now_ns) except -1:
         cdef int kind = row.kind
-        cdef uint32_t slot, owner = SLOT_NONE, uid_hash
+        cdef uint32_t slot, owner = SLOT_NONE, uid_hash = 0
         cdef table_t* t
         cdef frame_t* f
         cdef int m
-        cdef bint renewed = False
         cdef uint32_t present = row.present
         if kind == KIND_POD or kind == KIND_POD_CONTAINER:
             owner = self.last_namespace
@@ -349,7 +361,7 @@ cdef class Store:
                 owner = self.entities.find_or_add(KIND_POD, owned_by(owner), row.pod.ptr, row.pod.len)
         elif kind == KIND_SYS_CONTAINER:
             # Parsers put the node first, under the name it has in the answer.
-            if rows.row[0].kind == KIND_NODE:
+            if rows.row[0].kind == KIND_NODE and rows.row[0].name.len:
                 owner = self.entities.find_or_add(
                     KIND_NODE, owned_by(SLOT_NONE), rows.row[0].name.ptr, rows.row[0].name.len
                 )
@@ -368,8 +380,9 @@ cdef class Store:
         self._reserve(kind, slot)
         t = &self.entities.table[kind]
         f = &self.open.frame[kind]
-        t.node[slot] = node
         t.last_seen[slot] = <uint32_t>self.open.seq
+        f.node[slot] = node
+        f.answer[slot] = <uint32_t>self.ingested_targets
         if f.present[slot] == PRESENT_SCRAPED:
             # A second target reports it in the same tick (a pod that moved): the later answer stands alone.
             for m in range(N_METRICS):
@@ -378,21 +391,22 @@ cdef class Store:
         f.present[slot] = PRESENT_SCRAPED
         f.sample_ns[slot] = row.sample_ns
         f.start_ns[slot] = row.start_ns
-        if kind == KIND_POD:
-            renewed = self._ingest_uid(slot, row)
-        elif kind == KIND_POD_CONTAINER:
-            renewed = self.entities.table[KIND_POD].renewed[owner] == <uint32_t>self.open.seq
+        if kind == KIND_POD or kind == KIND_POD_CONTAINER:
+            # 0 stands for "no UID said".
+            uid_hash = text_hash(row.uid.ptr, row.uid.len) | 1 if row.uid.len else 0
+            self._ingest_uid(slot if kind == KIND_POD else owner, uid_hash, row)
+        if kind == KIND_POD_CONTAINER:
+            f.image[slot] = NULL
             if row.has_image:
-                t.flags[slot] |= ENTITY_OWN_IMAGE
-                self.entities.set_text(&t.image[slot], row.image.ptr, row.image.len, True)
-            self._ingest_container_uid(owner, row)
+                self.entities.set_text(&t.own_image[slot], row.image.ptr, row.image.len, True)
+                f.image[slot] = t.own_image[slot]
         if row.start_ns != time_zero():
-            column_of(f, M_UPTIME)[slot] = whole_ms(now_ns - row.start_ns)
+            column_of(f, M_UPTIME)[slot] = whole_ms(<int64_t>(<uint64_t>now_ns - <uint64_t>row.start_ns))
         for m in range(M_UPTIME + 1, N_STANDARD):
             if present & (1 << m):
                 column_of(f, m)[slot] = row.value[m]
         if kind == KIND_NODE or kind == KIND_POD_CONTAINER:
-            self._update_latest(kind, slot, row, renewed)
+            self._update_latest(kind, slot, row, uid_hash)
         if row.resource_count:
             self._ingest_resources(rows, row, kind, slot)
         if row.custom_count:
@@ -403,23 +417,17 @@ cdef class Store:
         cdef text_t* text = self.entities.table[kind].name[slot]
         return text != NULL and text.len == name.len and memcmp(text.data, name.ptr, name.len) == 0
 
-    cdef int _ingest_uid(self, uint32_t slot, row_t* row) except -1:
-        """Notes the kubelet's UID of a pod; true when it is another pod than before under this name."""
+    cdef int _ingest_uid(self, uint32_t pod, uint32_t uid_hash, row_t* row) except -1:
+        """Notes the UID that the kubelet says of a pod, in the pod's own row or in that of a container."""
         cdef table_t* t = &self.entities.table[KIND_POD]
-        cdef uint32_t uid_hash = text_hash(row.uid.ptr, row.uid.len)
-        cdef bint renewed = t.uid_hash[slot] != 0 and t.uid_hash[slot] != uid_hash
-        t.uid_hash[slot] = uid_hash if uid_hash else 1
-        if renewed:
-            t.renewed[slot] = <uint32_t>self.open.seq
-        if not t.flags[slot] & ENTITY_KNOWN:
-            self.entities.set_text(&t.uid[slot], row.uid.ptr, row.uid.len, False)
-        return renewed
-
-    cdef int _ingest_container_uid(self, uint32_t pod, row_t* row) except -1:
-        """A pod that has containers but no row of its own still has the UID that they carry."""
-        cdef table_t* t = &self.entities.table[KIND_POD]
-        if t.uid[pod] == NULL:
+        self._reserve(KIND_POD, pod)
+        if uid_hash and t.uid_hash[pod] != uid_hash:
+            if t.uid_hash[pod]:
+                self.open.frame[KIND_POD].renewed[pod] = 1
+            t.uid_hash[pod] = uid_hash
+        if not t.flags[pod] & ENTITY_KNOWN:
             self.entities.set_text(&t.uid[pod], row.uid.ptr, row.uid.len, False)
+            self.open.frame[KIND_POD].uid[pod] = t.uid[pod]
         return 0
 
     cdef int _ingest_resources(self, Rows rows, row_t* row, int kind, uint32_t slot) except -1:
@@ -439,7 +447,12 @@ cdef class Store:
                 child = self.entities.find_or_add(KIND_RESOURCE, owner, resource.id.ptr, resource.id.len)
             self._reserve(KIND_RESOURCE, child)
             self.entities.table[KIND_RESOURCE].last_seen[child] = <uint32_t>self.open.seq
+            if f.present[child] == PRESENT_SCRAPED:
+                for v in range(M_DISK_IO_READ_BYTES, N_CATALOG):
+                    if f.column[v] != NULL:
+                        f.column[v][child] = absent_i64()
             f.present[child] = PRESENT_SCRAPED
+            f.answer[child] = <uint32_t>self.ingested_targets
             for v in range(5):
                 if resource.present & (1 << v):
                     metric = resource_metric(resource.type, v)
@@ -462,13 +475,16 @@ cdef class Store:
         cdef custom_row_t* custom
         cdef int64_t* column
         cdef uint32_t i
-        cdef int metric
+        cdef int metric, twin
         for i in range(row.custom_start, row.custom_start + row.custom_count):
             custom = &rows.custom[i]
             metric = self.metrics.custom_id(custom.name.ptr, custom.name.len, custom.is_float)
             if metric < 0:
                 continue
             column = column_of(f, metric)
+            twin = self.metrics.twin[metric]
+            if twin and f.column[twin] != NULL:
+                f.column[twin][slot] = absent_i64()          # one name, one value: the later in the answer
             if custom.is_float:
                 (<double*>column)[slot] = custom.f64 + 0.0
             else:
@@ -480,7 +496,7 @@ cdef class Store:
             raise MemoryError
         return 0
 
-    cdef int _update_latest(self, int kind, uint32_t slot, row_t* row, bint renewed) except -1:
+    cdef int _update_latest(self, int kind, uint32_t slot, row_t* row, uint32_t uid_hash) except -1:
         """The latest view (spec/metrics-k8s-io.md has its own rules on top): an unchanged sample time changes nothing."""
         cdef latest_t* bigger
         cdef latest_t* last
@@ -496,8 +512,9 @@ cdef class Store:
                 forget_latest(&bigger[i])
             self.n_latest[kind] = cap
         last = &self.latest[kind][slot]
-        if renewed:
+        if last.uid_hash != uid_hash:
             forget_latest(last)
+            last.uid_hash = uid_hash
         if row.sample_ns <= last.sample_ns or row.sample_ns == time_zero():
             return 0
         if row.present & (1 << M_CPU_USAGE):
@@ -547,6 +564,8 @@ cdef class Store:
             )
         if spare is None:
             spare = self.make_spare()
+        elif spare.batch.ledger is not self.ledger or spare.batch.seq != self.open.seq + 1:
+            raise StoreError(f"BUG: swap of batch {self.open.seq} for a spare that was not made for it")
         for kind in range(N_KINDS):
             n = self.entities.table[kind].n
             if frame_reserve(&self.open.frame[kind], kind, n):
@@ -562,9 +581,11 @@ cdef class Store:
         """Makes a closed batch the newest; returns it. Retention is applied as of now_ns (wall time)."""
         if closing is not self.closing:
             raise StoreError("BUG: commit of a batch that is not being closed")
+        if closing.state == CLOSING_RUNNING:
+            raise StoreError(f"BUG: commit of batch {closing.batch.seq} while a thread is at work on it")
         self.closing = None
         self.entities.end_closing()
-        if not closing.done:
+        if closing.state != CLOSING_DONE:
             # Closing it failed, for want of memory. The ring goes on with what it has.
             raise StoreError(f"cannot commit batch {closing.batch.seq}: it was not closed")
         cdef Batch batch = closing.batch
@@ -637,17 +658,22 @@ cdef class Store:
 
     def name(self, int kind, uint32_t slot):
         """An entity's own name ("" for a slot that is free)."""
+        check_kind(kind)
         if slot >= self.entities.table[kind].n:
             return ""
         return text_str(self.entities.table[kind].name[slot])
 
     def parent(self, int kind, uint32_t slot):
         """Slot of an entity's parent, -1 when it has none."""
+        check_kind(kind)
+        if slot >= self.entities.table[kind].n or self.entities.table[kind].name[slot] == NULL:
+            return -1
         cdef uint32_t parent = self.entities.table[kind].parent[slot]
         return -1 if parent == SLOT_NONE else parent
 
     def is_known(self, int kind, uint32_t slot):
         """Whether the API server has an object for it."""
+        check_kind(kind)
         return slot < self.entities.table[kind].n and bool(self.entities.table[kind].flags[slot] & ENTITY_KNOWN)
 
     def metric_id(self, str name):
@@ -656,6 +682,7 @@ cdef class Store:
 
     def metric_names(self, int kind, uint32_t slot):
         """Names of the metrics that an entity has in the short class, labelled ones included (B11), sorted."""
+        check_kind(kind)
         cdef set found = set()
         cdef int m
         for m in range(<int>len(self.metrics.names)):
@@ -673,6 +700,7 @@ cdef class Store:
 
     def series(self, int kind, uint32_t slot, int metric, int64_t start_ns, int64_t end_ns):
         """Samples with start <= timestamp <= end as (timestamp_ns, value), oldest first."""
+        check_kind(kind)
         cdef Py_ssize_t cap = self.ring.capacity()
         cdef Py_ssize_t found, i
         cdef bint is_float
@@ -695,6 +723,7 @@ cdef class Store:
 
     def find_resources(self, int kind, uint32_t slot, int metric, labels):
         """Slots of an entity's resources whose label set equals `labels` and that could have the metric."""
+        check_kind(kind)
         cdef owner_t owner
         cdef span_t span
         cdef uint32_t child
@@ -738,6 +767,7 @@ cdef class Store:
 
     def latest_sample(self, int kind, uint32_t slot):
         """The latest view of a node or pod container: a dict, or None before its first sample."""
+        check_kind(kind)
         if slot >= self.n_latest[kind] or self.latest[kind][slot].sample_ns == time_zero():
             return None
         cdef latest_t* last = &self.latest[kind][slot]
@@ -759,6 +789,10 @@ cdef class Store:
     ) noexcept:
         """As Ring.read: the samples found are the last ones of arrays of series_capacity() entries."""
         return self.ring.read(kind, slot, metric, start_ns, end_ns, ts_out, bits_out)
+
+    def packed_sizes(self):
+        """(metric id, samples, bytes) of every packed column in memory. Cost: a look at each block of 64 slots."""
+        return self.ring.sizes()
 
     def stats(self):
         """Sizes and counts, for self-metrics, bench and leak tests."""
@@ -784,7 +818,7 @@ cdef class Store:
 
 cdef inline int64_t whole_ms(int64_t ns) noexcept nogil:
     """Truncated toward zero, also when a kubelet's clock is ahead of ours."""
-    return ns // 1_000_000 if ns >= 0 else -(-ns // 1_000_000)
+    return ns // 1_000_000 if ns >= 0 else -<int64_t>(-<uint64_t>ns // 1_000_000)
 
 
 cdef inline Py_ssize_t names_of(int kind) noexcept nogil:
@@ -823,6 +857,7 @@ cdef inline void forget_latest(latest_t* last) noexcept nogil:
     last.memory_bytes = absent_i64()
     last.rate_millicores = absent_i64()
     last.window_ns = 0
+    last.uid_hash = 0
 
 
 cdef none_if_absent(int64_t value):

@@ -58,18 +58,17 @@ cdef struct table_t:
     uint32_t* last_seen        # seq of the newest batch that shows it (32 bits last for centuries)
     text_t** name              # NULL: the slot is free
     uint8_t* flags             # ENTITY_*
-    uint32_t* node             # slot of the API node whose target reported it last; SLOT_NONE
     text_t** uid
     text_t** labels
     text_t** stored
-    text_t** image
+    text_t** image             # as the pod's spec has it
+    text_t** own_image         # as a kubelet told it last
     text_t** hostname
     text_t** host_id
     node_spec_t* node_spec
     pod_spec_t* pod_spec
     container_spec_t* container_spec
     uint32_t* uid_hash         # pods: of the UID that the kubelet said last
-    uint32_t* renewed          # pods: seq of the batch in which that UID changed: no rates across it
 
 
 cdef class Entities:

@@ -102,6 +102,7 @@ cdef class Entities:
                 free_own(t.labels, slot)
                 free_own(t.stored, slot)
                 free_own(t.image, slot)
+                free_own(t.own_image, slot)
                 free_own(t.hostname, slot)
                 free_own(t.host_id, slot)
             free(t.bucket)
@@ -114,18 +115,17 @@ cdef class Entities:
             free(t.last_seen)
             free(t.name)
             free(t.flags)
-            free(t.node)
             free(t.uid)
             free(t.labels)
             free(t.stored)
             free(t.image)
+            free(t.own_image)
             free(t.hostname)
             free(t.host_id)
             free(t.node_spec)
             free(t.pod_spec)
             free(t.container_spec)
             free(t.uid_hash)
-            free(t.renewed)
 
     # -- look-up ----------------------------------------------------------------------------
 
@@ -153,6 +153,8 @@ cdef class Entities:
     cdef uint32_t _add(self, int kind, owner_t owner, const char* name, uint32_t len) except? 0xFFFFFFFE:
         cdef table_t* t = &self.table[kind]
         cdef text_t* text = NULL
+        if t.n_free == 0 and t.n == t.cap:
+            self._grow(kind)
         # Names that most entities have are kept once: "/", "logs", devices, system and pod containers.
         if (kind == KIND_RESOURCE and owner.type != RESOURCE_VOLUME and owner.type != RESOURCE_ACCELERATOR) or (
             kind == KIND_SYS_CONTAINER or kind == KIND_POD_CONTAINER
@@ -162,8 +164,6 @@ cdef class Entities:
             text = text_new(name, len)
             if text == NULL:
                 raise MemoryError
-        if t.n_free == 0 and t.n == t.cap:
-            self._grow(kind)
         cdef uint32_t slot
         if t.n_free:
             t.n_free -= 1
@@ -204,6 +204,7 @@ cdef class Entities:
             self.drop_text(&t.stored[slot])
         if t.image != NULL:
             self.drop_text(&t.image[slot])
+            self.drop_text(&t.own_image[slot])
         if t.hostname != NULL:
             self.drop_text(&t.hostname[slot])
             self.drop_text(&t.host_id[slot])
@@ -262,7 +263,6 @@ cdef class Entities:
         t.n_children[slot] = 0
         t.last_seen[slot] = 0
         t.flags[slot] = 0
-        t.node[slot] = SLOT_NONE
         if t.uid != NULL:
             t.uid[slot] = NULL
         if t.labels != NULL:
@@ -270,6 +270,7 @@ cdef class Entities:
             t.stored[slot] = NULL
         if t.image != NULL:
             t.image[slot] = NULL
+            t.own_image[slot] = NULL
         if t.hostname != NULL:
             t.hostname[slot] = NULL
             t.host_id[slot] = NULL
@@ -280,7 +281,6 @@ cdef class Entities:
             t.pod_spec[slot].container = NULL
             t.pod_spec[slot].n_containers = 0
             t.uid_hash[slot] = 0
-            t.renewed[slot] = 0
         if t.container_spec != NULL:
             memset(&t.container_spec[slot], 0, sizeof(container_spec_t))
             t.container_spec[slot].restart_count = -1
@@ -295,7 +295,6 @@ cdef class Entities:
         t.last_seen = <uint32_t*>self._bigger(t.last_seen, t.n, cap, sizeof(uint32_t))
         t.name = <text_t**>self._bigger(t.name, t.n, cap, sizeof(void*))
         t.flags = <uint8_t*>self._bigger(t.flags, t.n, cap, sizeof(uint8_t))
-        t.node = <uint32_t*>self._bigger(t.node, t.n, cap, sizeof(uint32_t))
         t.free_slot = <uint32_t*>self._bigger(t.free_slot, t.n_free, cap, sizeof(uint32_t))
         if kind == KIND_RESOURCE:
             t.parent_kind = <uint8_t*>self._bigger(t.parent_kind, t.n, cap, sizeof(uint8_t))
@@ -312,13 +311,14 @@ cdef class Entities:
         if kind == KIND_POD:
             t.pod_spec = <pod_spec_t*>self._bigger(t.pod_spec, t.n, cap, sizeof(pod_spec_t))
             t.uid_hash = <uint32_t*>self._bigger(t.uid_hash, t.n, cap, sizeof(uint32_t))
-            t.renewed = <uint32_t*>self._bigger(t.renewed, t.n, cap, sizeof(uint32_t))
         if kind == KIND_POD_CONTAINER:
             t.image = <text_t**>self._bigger(t.image, t.n, cap, sizeof(void*))
+            t.own_image = <text_t**>self._bigger(t.own_image, t.n, cap, sizeof(void*))
             t.container_spec = <container_spec_t*>self._bigger(t.container_spec, t.n, cap, sizeof(container_spec_t))
-        t.cap = cap
+        # Buckets before slots: a table that ran out of memory half-way still has a free bucket for each slot.
         if t.n_buckets < 2 * cap:
             self._rehash(t, cap)
+        t.cap = cap
         return 0
 
     cdef int _rehash(self, table_t* t, uint32_t cap) except -1:
@@ -427,7 +427,7 @@ cdef class Entities:
         for kind in range(N_KINDS):
             t = &self.table[kind]
             total += <size_t>t.n_buckets * sizeof(uint64_t)
-            total += <size_t>t.cap * (5 * sizeof(uint32_t) + sizeof(void*) + 1)
+            total += <size_t>t.cap * (5 * sizeof(uint32_t) + sizeof(void*) + sizeof(uint8_t))
             if t.parent_kind != NULL:
                 total += <size_t>t.cap * 2
             if t.uid != NULL:
@@ -435,9 +435,9 @@ cdef class Entities:
             if t.labels != NULL:
                 total += <size_t>t.cap * 2 * sizeof(void*)
             if t.pod_spec != NULL:
-                total += <size_t>t.cap * (sizeof(pod_spec_t) + 2 * sizeof(uint32_t))
+                total += <size_t>t.cap * (sizeof(pod_spec_t) + sizeof(uint32_t))
             if t.container_spec != NULL:
-                total += <size_t>t.cap * (sizeof(container_spec_t) + sizeof(void*))
+                total += <size_t>t.cap * (sizeof(container_spec_t) + 2 * sizeof(void*))
             if t.node_spec != NULL:
                 total += <size_t>t.cap * (sizeof(node_spec_t) + 2 * sizeof(void*))
         return total

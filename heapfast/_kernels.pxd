@@ -6,7 +6,7 @@ batches meet) and looks at nothing else. "Absent" is absent_i64() in all columns
 from heapfast._types cimport int64_t, uint8_t, uint32_t
 
 
-cdef int64_t cpu_rate_of(int64_t delta_ns, int64_t elapsed_ns) noexcept nogil
+cdef int64_t cpu_rate_of(int64_t delta_ns, int64_t elapsed_ns) noexcept nogil    # delta >= 0, elapsed > 0
 
 cdef void elapsed_between(
     const int64_t* sample_ns,        # IN   of the new batch

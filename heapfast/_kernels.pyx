@@ -12,15 +12,22 @@ from libc.stdint cimport INT64_MAX
 from heapfast._types cimport PRESENT_NO, SLOT_NONE, absent_i64, int64_t, uint8_t, uint32_t, uint64_t
 
 
+cdef extern from *:
+    """
+    static inline int64_t heapfast_thousandfold(int64_t part, int64_t whole)
+    {
+        unsigned __int128 quotient = (unsigned __int128)part * 1000 / (unsigned __int128)whole;
+        return quotient > INT64_MAX ? INT64_MAX : (int64_t)quotient;
+    }
+    """
+    int64_t heapfast_thousandfold(int64_t part, int64_t whole) noexcept nogil
+
+
 cdef int64_t cpu_rate_of(int64_t delta_ns, int64_t elapsed_ns) noexcept nogil:
-    """1000 x delta / elapsed, truncated, without the product that overflows; millicores."""
-    cdef int64_t whole = delta_ns // elapsed_ns
-    cdef int64_t rest = delta_ns % elapsed_ns
-    if whole >= INT64_MAX // 1000:
-        return INT64_MAX
-    if rest >= INT64_MAX // 1000:                       # a window of more than 106 days
-        return whole * 1000 + rest // (elapsed_ns // 1000)
-    return whole * 1000 + rest * 1000 // elapsed_ns
+    """1000 x delta / elapsed, truncated; millicores. A product beyond int64 is made in 128 bits (Q3)."""
+    if delta_ns <= INT64_MAX // 1000:
+        return delta_ns * 1000 // elapsed_ns
+    return heapfast_thousandfold(delta_ns, elapsed_ns)
 
 
 cdef void elapsed_between(

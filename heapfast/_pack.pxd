@@ -52,6 +52,11 @@ cdef size_t packed_nbytes(const packed_t* column) noexcept nogil
 cdef int64_t packed_samples(const packed_t* column) noexcept nogil
 
 
+cdef inline bint packed_has(const packed_t* column, uint32_t slot) noexcept nogil:
+    """Whether a slot has a value."""
+    return slot < column.n and (column.block[slot >> 6].mask >> (slot & 63)) & 1
+
+
 cdef inline int64_t packed_value(const packed_t* column, uint32_t slot, int64_t newer) noexcept nogil:
     """The value of one slot, or absent_i64(); `newer` is what the next newer batch has there (0 if absent)."""
     cdef const block_t* b

@@ -10,7 +10,7 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.stdlib cimport free
 
 from heapfast._batch cimport Batch
-from heapfast._pack cimport packed_clear, packed_nbytes, packed_samples, packed_value
+from heapfast._pack cimport packed_clear, packed_has, packed_nbytes, packed_samples, packed_value
 from heapfast._types cimport N_KINDS, N_METRICS, absent_i64, int64_t, uint8_t, uint32_t, uint64_t
 
 
@@ -163,6 +163,6 @@ cdef class Ring:
             packed = <Packed>PyList_GET_ITEM(self.packed, i)
             if not packed.is_short:
                 return False
-            if packed.column[kind][metric] != NULL and packed_value(packed.column[kind][metric], slot, 0) != absent_i64():
+            if packed.column[kind][metric] != NULL and packed_has(packed.column[kind][metric], slot):
                 return True
         return False
