@@ -47,5 +47,4 @@ async def _refuse(req: Request, resp: falcon.asgi.Response, error: Exception, pa
 
 async def _fail(req: Request, resp: falcon.asgi.Response, error: Exception, params: dict[str, Any]) -> None:
     _log.error("BUG: %s %s failed", req.method, req.path, exc_info=error)
-    resp.set_header("content-encoding", "identity")
     put_plain(resp, 500, b"Internal Server Error\n", nosniff=True)

@@ -23,6 +23,8 @@ N_BATCHES = 3
 FIRST = "2017-12-11T10:00:00Z"
 LAST = "2017-12-11T10:02:00Z"
 
+GPU = {"make": "nvidia", "model": "k80"}
+
 #: namespace, name, labels, containers as (name, is terminated)
 PODS: tuple[tuple[str, str, dict[str, str], tuple[tuple[str, bool], ...]], ...] = (
     ("default", "web-0", {"app": "web", "tier": "front"}, (("nginx", False), ("a-sidecar", False))),
@@ -54,7 +56,7 @@ def rows_at(batch: int) -> list[Row]:
         container(
             "default", "web-0", "nginx", usage(60, 25165824), at=at,
             custom=[custom("qps", 17), custom("ratio", 0.25)],
-            resources=[resource("accelerator", "nvidia\0k80\0GPU-0", memory_total=11, memory_used=10, duty_cycle=9)],
+            resources=[resource("accelerator", "GPU-0", memory_total=11, memory_used=10, duty_cycle=9) | GPU],
         ),
         container("default", "web-0", "a-sidecar", usage(0, 1000), at=at),
         pod("default", "job", network(1), at=at),
@@ -85,9 +87,8 @@ class Cluster:
         for batch in range(self.n_batches):
             self.store.ingest(rows_of(rows_at(batch)), slot, T0_NS + batch * STEP_NS)
             self.tick(T0_NS + batch * STEP_NS)
-        self.state = State(
-            store=self.store, pods=self.pods, nodes=self.nodes, clock=self.clock, resolution_ns=STEP_NS, **self.options
-        )
+        options = {"resolution_ns": STEP_NS} | self.options
+        self.state = State(store=self.store, pods=self.pods, nodes=self.nodes, clock=self.clock, **options)
         self.app = create_app(self.state)
 
     def tick(self, timestamp_ns: int) -> None:
