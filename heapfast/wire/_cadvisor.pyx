@@ -162,6 +162,7 @@ cdef void read_info(cursor_t* c, Rows rows) noexcept nogil:
         walk_t walk = over(&INFO_NAMES)
         const char* start = c.at
         const char* after
+        uint32_t before = rows.n_rows
         span_t name = no_text(), alias = no_text()
         where_t spec = no_members(), sample = no_members()
         bint has_sample = False
@@ -194,7 +195,7 @@ cdef void read_info(cursor_t* c, Rows rows) noexcept nogil:
         read_sample(c, rows, row, &spec, &sample)
     else:
         rows.note_bad(start - c.start)
-        rows.n_rows -= 1
+        rows.n_rows = before
     if not c.error:
         c.at = after
 

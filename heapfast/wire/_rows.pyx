@@ -5,6 +5,8 @@ Out     see _rows.pxd
 Callers the parsers of this folder; tests and `heapfast parse` take to_dicts
 Source  spec/heapster-pipeline.md 3.5 and 3.6 (which entry wins when a key comes twice)
 Never   shrinks: a Rows that is used for one target after another stops allocating
+
+Fields are counted up in full (`n = n + 1`): under nonecheck, in debug builds, Cython refuses `n += 1` without the GIL.
 """
 import os
 
@@ -160,7 +162,7 @@ cdef class Rows:
         if self.n_rows == self.cap_rows and not grow(<void**> &self.row, &self.cap_rows, sizeof(row_t)):
             return NULL
         row = &self.row[self.n_rows]
-        self.n_rows += 1
+        self.n_rows = self.n_rows + 1
         memset(row, 0, sizeof(row_t))
         row.kind = <uint8_t> kind
         row.start_ns = time_zero()
@@ -175,7 +177,7 @@ cdef class Rows:
                 <void**> &self.resource, &self.cap_resources, sizeof(resource_row_t)):
             return NULL
         resource = &self.resource[self.n_resources]
-        self.n_resources += 1
+        self.n_resources = self.n_resources + 1
         memset(resource, 0, sizeof(resource_row_t))
         resource.type = <uint8_t> type
         return resource
@@ -186,7 +188,7 @@ cdef class Rows:
                 <void**> &self.custom, &self.cap_customs, sizeof(custom_row_t)):
             return NULL
         custom = &self.custom[self.n_customs]
-        self.n_customs += 1
+        self.n_customs = self.n_customs + 1
         memset(custom, 0, sizeof(custom_row_t))
         return custom
 
@@ -194,7 +196,7 @@ cdef class Rows:
         cdef char* space = self.arena + self.arena_used
         if size > self.arena_cap - self.arena_used:
             return NULL
-        self.arena_used += size
+        self.arena_used = self.arena_used + size
         return space
 
     cdef bint copy_text(self, const char* text, span_t* out) noexcept nogil:
@@ -210,7 +212,7 @@ cdef class Rows:
     cdef void note_bad(self, int64_t offset) noexcept nogil:
         if self.bad_values == 0:
             self.bad_offset = offset
-        self.bad_values += 1
+        self.bad_values = self.bad_values + 1
 
     cdef bint keep_unique(self) noexcept nogil:
         """Leaves one row per kind and names, in their order.

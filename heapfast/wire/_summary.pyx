@@ -161,6 +161,7 @@ cdef void read_custom(cursor_t* c, Rows rows) noexcept nogil:
     cdef:
         walk_t walk = over(&CUSTOM_NAMES)
         const char* start = c.at
+        uint32_t before = rows.n_customs
         custom_row_t* out
         span_t type = no_text()
         bint bad = False
@@ -188,13 +189,13 @@ cdef void read_custom(cursor_t* c, Rows rows) noexcept nogil:
     elif is_word(type, "delta", 5):
         out.type = CUSTOM_DELTA
     else:
-        rows.n_customs -= 1
+        rows.n_customs = before
         return
     if out.name.len == 0 and not bad:
         rows.note_bad(start - c.start)
         bad = True
     if bad:
-        rows.n_customs -= 1
+        rows.n_customs = before
 
 
 # One element of pods[].containers or node.systemContainers.
@@ -202,6 +203,7 @@ cdef void read_container(cursor_t* c, Rows rows, int kind) noexcept nogil:
     cdef:
         walk_t walk = over(&CONTAINER_NAMES)
         const char* start = c.at
+        uint32_t before = rows.n_rows
         row_t* row
         int64_t cpu_ns = time_zero()
         int64_t memory_ns = time_zero()
@@ -244,7 +246,7 @@ cdef void read_container(cursor_t* c, Rows rows, int kind) noexcept nogil:
             skip_value(c)
     if row.name.len == 0:
         rows.note_bad(start - c.start)
-        rows.n_rows -= 1
+        rows.n_rows = before
         return
     row.sample_ns = cpu_ns if cpu_ns != time_zero() else memory_ns
     append_resource(c, rows, &rootfs)
