@@ -1,7 +1,8 @@
 """What holds for every test: which build is tested, on which loop, and what fails beside its asserts.
 
 In      HEAPFAST_BUILD (set by tox): the row of setup.py's table that must be running
-Out     uvloop for every async test; a test fails when its loop met an exception that nobody handled
+Out     uvloop for every async test; a test fails when its loop met an exception that nobody handled;
+        hypothesis without chance
 Callers pytest
 """
 
@@ -13,11 +14,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import uvloop
 
 import heapfast
 from heapfast._build import BUILD_ROW
+
+# The same examples on every machine and every run; how long one takes is pytest-timeout's business.
+hypothesis.settings.register_profile("heapfast", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("heapfast")
 
 _unhandled: list[str] = []
 

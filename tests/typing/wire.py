@@ -2,6 +2,7 @@
 
 from typing import Any, assert_type
 
+from heapfast.wire._cadvisor import parse_cadvisor
 from heapfast.wire._rows import Rows
 from heapfast.wire._summary import parse_summary
 
@@ -9,6 +10,7 @@ rows = Rows()
 parse_summary(b"{}", rows)
 parse_summary(bytearray(b"{}"), rows)
 parse_summary(memoryview(b"{}"), rows)
+parse_cadvisor(b"{}", rows)
 assert_type(len(rows), int)
 assert_type(rows.bad_values, int)
 assert_type(rows.to_dicts(), list[dict[str, Any]])
