@@ -87,8 +87,8 @@ class Cluster:
         for batch in range(self.n_batches):
             self.store.ingest(rows_of(rows_at(batch)), slot, T0_NS + batch * STEP_NS)
             self.tick(T0_NS + batch * STEP_NS)
-        options = {"resolution_ns": STEP_NS} | self.options
-        self.state = State(store=self.store, pods=self.pods, nodes=self.nodes, clock=self.clock, **options)
+        options = {"resolution_ns": STEP_NS, "clock": self.clock} | self.options
+        self.state = State(store=self.store, pods=self.pods, nodes=self.nodes, **options)
         self.app = create_app(self.state)
 
     def tick(self, timestamp_ns: int) -> None:

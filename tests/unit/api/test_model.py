@@ -12,6 +12,11 @@ NOTHING = {"metrics": [], "latestTimestamp": "0001-01-01T00:00:00Z"}
 BAD_TIME = (
     'timestamp argument cannot be parsed: parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006"'
 )
+BAD_OFFSET = (
+    'timestamp argument cannot be parsed: parsing time "2017-12-12T08:00:00 08:00" '
+    'as "2006-01-02T15:04:05Z07:00": cannot parse "" as "Z07:00"'
+)
+GPU = "/namespaces/default/pods/web-0/containers/nginx/metrics/accelerator/memory_used"
 NODE_FS = f"{MODEL}/nodes/node-1/metrics/filesystem/usage"
 NGINX = f"{MODEL}/namespaces/default/pods/web-0/containers/nginx"
 
@@ -87,12 +92,11 @@ async def test_names_of_metrics_include_labelled_ones(cluster: Cluster) -> None:
         ("/nodes/nope/metrics/filesystem/usage?labels=resource_id:/", []),
         ("/namespaces/default/pods/web-0/metrics/filesystem/usage?labels=resource_id:Volume:data", [12] * 3),
         (
-            "/namespaces/default/pods/web-0/containers/nginx/metrics/accelerator/memory_used"
-            "?labels=accelerator_id:GPU-0,make:nvidia,model:k80",
+            f"{GPU}?labels=accelerator_id:GPU-0,make:nvidia,model:k80",
             [10] * 3,
         ),
         (
-            "/namespaces/default/pods/web-0/containers/nginx/metrics/accelerator/memory_used?labels=make:nvidia",
+            f"{GPU}?labels=make:nvidia",
             [],
         ),
     ],
@@ -133,8 +137,7 @@ async def test_what_is_unknown_is_empty(cluster: Cluster, path: str) -> None:
         ("labels=%ff", r'invalid label pair "\xff"'),
         (
             "start=2017-12-12T08:00:00+08:00",
-            'timestamp argument cannot be parsed: parsing time "2017-12-12T08:00:00 08:00" '
-            'as "2006-01-02T15:04:05Z07:00": cannot parse "" as "Z07:00"',
+            BAD_OFFSET,
         ),
     ],
 )
