@@ -105,11 +105,10 @@ cdef inline void put_pod_id(out_t* out, const pod_t* pod) noexcept nogil:
 
 
 cdef inline void put_container_id(out_t* out, uint64_t bits) noexcept nogil:
-    """64 hex digits, as a runtime's container ids; four times the same word, turned."""
+    """64 hex digits, as a runtime's container ids; four times the same word."""
     cdef int i
     for i in range(4):
         put_hex(out, bits, 16)
-        bits = bits << 17 | bits >> 47
 
 
 cdef inline void put_cgroup(out_t* out, const pod_t* pod, uint64_t id_bits) noexcept nogil:

@@ -6,8 +6,8 @@ Callers main
 Source  spec/metrics-k8s-io.md 2, 11, 14.1; what `kubectl get` and client libraries ask for
 Never   writes an object: the model changes by churn and by /sim/ alone
 
-aiohttp serves it: of a list of 150,000 pods, 90 % of the time is the making of the objects, so that a
-leaner server would gain nothing (the kubelets, where it gains ten-fold, have their own).
+aiohttp serves it: a list of 150,000 pods (252 MB) costs 2.2 s of CPU, of which 1.3 s is the making of the
+objects, so that a leaner server could gain little. The kubelets, where it gains much, have their own.
 """
 
 from __future__ import annotations

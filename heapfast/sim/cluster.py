@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 
-from heapfast.sim import expected, shapes
+from heapfast.sim import expected, loads, shapes
 from heapfast.sim._bodies import NodeBodies
 from heapfast.sim.loads import ContainerLoad, NetworkLoad, container_load, mix, network_load
 from heapfast.sim.options import SimulateOptions
@@ -196,8 +196,11 @@ class Cluster:
         host.bodies.clock_offset_ms = host.clock_offset_ms
         return host.bodies
 
+    def pod_uid_halves(self, pod: Pod) -> tuple[int, int]:
+        return shapes.uid_halves(self.seed, _POD_KIND, pod.serial)
+
     def pod_uid(self, pod: Pod) -> str:
-        return shapes.uid_text(*shapes.uid_halves(self.seed, _POD_KIND, pod.serial))
+        return shapes.uid_text(*self.pod_uid_halves(pod))
 
     def node_uid(self, node: Node) -> str:
         return shapes.uid_text(*shapes.uid_halves(self.seed, _NODE_KIND, node.index))
@@ -209,8 +212,9 @@ class Cluster:
         return network_load(self.seed, _POD_KIND, pod.serial)
 
     def container_id_bits(self, pod: Pod, index: int) -> int:
-        """64 bits that a container's id is made of."""
-        return (mix(self.seed, pod.serial, 32) + index) & 0xFFFFFFFFFFFFFFFF
+        """64 bits that a container's id is made of: its pod's UID, and its place in the pod."""
+        high, _ = self.pod_uid_halves(pod)
+        return (high + 1 + index) & loads.MASK_64
 
     def container_offset_ms(self, host: Host, pod: Pod, index: int) -> int:
         """When in each sampling round the container is sampled: up to `spread_ms` before its node."""
@@ -342,7 +346,7 @@ class Cluster:
         bodies.add_pod(
             pod.workload.namespace.encode(),
             pod.name.encode(),
-            *shapes.uid_halves(self.seed, _POD_KIND, pod.serial),
+            *self.pod_uid_halves(pod),
             pod.start_ms,
             self.network_load(pod),
             [

@@ -26,7 +26,7 @@ from heapfast.sim import selectors
 from heapfast.sim.resources import Resource, View, view_of
 from heapfast.sim.statuses import status_response
 
-SLICE: Final = 500
+SLICE: Final = 200
 
 
 class Token(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ PAGE_BYTES: Final = 4096
 #: Memory goes up a step at each sample, and falls back to its base after this many.
 MEMORY_STEPS: Final = 16
 
-_MASK: Final = (1 << 64) - 1
+MASK_64: Final = (1 << 64) - 1
 
 
 class ContainerLoad(NamedTuple):
@@ -51,8 +51,8 @@ def mix(*values: int) -> int:
     """64 well-mixed bits of the given integers, the same on every machine (splitmix64 steps)."""
     state = 0x9E3779B97F4A7C15
     for value in values:
-        state = (state ^ value) * 0xBF58476D1CE4E5B9 & _MASK
-        state = (state ^ (state >> 27)) * 0x94D049BB133111EB & _MASK
+        state = (state ^ value) * 0xBF58476D1CE4E5B9 & MASK_64
+        state = (state ^ (state >> 27)) * 0x94D049BB133111EB & MASK_64
         state ^= state >> 31
     return state
 

@@ -82,6 +82,16 @@ async def test_a_pod_states_what_the_daemon_needs(api: Api) -> None:
     assert names == [container.name for container in pod.workload.containers]
 
 
+async def test_container_ids_are_those_the_kubelet_knows(api: Api) -> None:
+    host = api.sim.cluster.hosts[0]
+    infos = json.loads(api.sim.cluster.bodies(host).stats_container(api.sim.clock.now_ns() // 1_000_000))
+    known = {path.rpartition("/")[2] for path in infos}
+    listed = await api.get("/api/v1/pods", fieldSelector=f"spec.nodeName={host.name}")
+    ids = [status["containerID"] for item in listed["items"] for status in item["status"]["containerStatuses"]]
+    assert len(set(ids)) == 20
+    assert {text.removeprefix("containerd://") for text in ids} < known
+
+
 async def test_a_node_states_where_its_kubelet_is(api: Api) -> None:
     for item in (await api.get("/api/v1/nodes"))["items"]:
         host = api.sim.cluster.get_host(item["metadata"]["name"])
