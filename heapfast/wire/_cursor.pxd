@@ -153,8 +153,8 @@ cdef inline bint skip_fraction(cursor_t* c) noexcept nogil:
     return none
 
 
-# The functions below take a position and return the one behind, or the end after an error: what runs through most bytes of
-# a body keeps its position in a register. Storing it in the cursor at each token cost a quarter of the speed.
+# The functions below take a position and return the one behind, or the end after an error: what runs through most bytes
+# of a body keeps its position in a register. Storing it in the cursor at each token cost a quarter of the speed.
 
 # Passes over the number at `at`.
 cdef inline const char* pass_number(cursor_t* c, const char* at) noexcept nogil:

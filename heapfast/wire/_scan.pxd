@@ -76,7 +76,7 @@ cdef enum:
 
 cdef inline const char* skip_blanks(const char* at, const char* end) noexcept nogil:
     cdef uint32_t ink
-    # Compact documents have no blanks at all. Indented ones have one behind a colon, else a newline and a run of spaces.
+    # Compact documents have no blanks. Indented ones have one behind a colon, else a newline and a run of spaces.
     if at < end and <uint8_t> at[0] > 0x20:
         return at
     if end - at > 1 and at[0] == c' ' and <uint8_t> at[1] > 0x20:
