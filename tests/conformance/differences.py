@@ -125,6 +125,13 @@ ANSWER_DIFFERENCES = (
         settle_answers.labeled_names,
     ),
     AnswerDifference(
+        "Q1, B15",
+        "Floats have 64 bits, where Heapster's have 32.",
+        ("model/container/metric",),
+        settle_answers.wide_floats,
+        ("odd",),
+    ),
+    AnswerDifference(
         "B13",
         "Float metrics have `floatValue` beside the truncated `value`.",
         ("model/",),

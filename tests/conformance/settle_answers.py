@@ -12,6 +12,7 @@ import copy
 import json
 import math
 import re
+import struct
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tests.conformance.recordings import Json, Scenario
 
 SHORT_RETENTION_NS = 140_000_000_000
+
+_NEVER = "0001-01-01T00:00:00Z"
 
 _MODEL = "/api/v1/model/"
 _ENTITIES = (
@@ -101,11 +104,14 @@ def _points(want: Any, got: Any) -> Iterator[tuple[Json, Json]]:
 
 
 def node_names(exchange: Exchange) -> bool:
-    """Names in place of hostnames in the list; containers of a node by its name; metrics by hostname too."""
+    """Names in place of hostnames in the list; containers of a node by its name; metrics by hostname too.
+
+    The name is the one in the node's key, which all other routes take.
+    """
     nodes = {
-        metric_set["labels"]["hostname"]: metric_set["labels"]["nodename"]
+        metric_set["labels"]["hostname"]: name.removeprefix("node:")
         for batch in exchange.scenario.batches
-        for metric_set in batch.sets.values()
+        for name, metric_set in batch.sets.items()
         if metric_set["labels"]["type"] == "node"
     }
     if not exchange.is_json():
@@ -135,7 +141,7 @@ def _series(scenario: Scenario, entity: str, metric: str) -> Json:
         for batch in scenario.batches
         if metric in batch.sets.get(entity, {"metrics": {}})["metrics"]
     ]
-    return {"metrics": points, "latestTimestamp": points[-1]["timestamp"]}
+    return {"metrics": points, "latestTimestamp": points[-1]["timestamp"] if points else _NEVER}
 
 
 def unknown_pod(exchange: Exchange) -> bool:
@@ -183,6 +189,24 @@ def labeled_names(exchange: Exchange) -> bool:
     if names:
         exchange.write([*want, *sorted(names)], got)
     return bool(names)
+
+
+def wide_floats(exchange: Exchange) -> bool:
+    """Takes our whole number for the recorded one, if rounding our float to 32 bits gives that."""
+    if not exchange.is_json():
+        return False
+    want, got = exchange.read()
+    found = False
+    for one, other in _points(want, got):
+        for point, ours in zip(one["metrics"] or (), other["metrics"] or (), strict=False):
+            if "floatValue" in ours and ours["value"] != point["value"]:
+                (narrow,) = struct.unpack("f", struct.pack("f", ours["floatValue"]))
+                if math.trunc(narrow) == point["value"]:
+                    point["value"] = ours["value"]
+                    found = True
+    if found:
+        exchange.write(want, got)
+    return found
 
 
 def float_values(exchange: Exchange) -> bool:
@@ -268,7 +292,7 @@ def big_numbers(exchange: Exchange) -> bool:
     wanted = names[1].split(",") if names else ["big-numbers" if "/pods/big-numbers/" in exchange.path else ""]
     for name, (one, _) in zip(wanted, _points(want, got), strict=False):
         if name == "big-numbers" and one["metrics"]:
-            one |= {"metrics": [], "latestTimestamp": "0001-01-01T00:00:00Z"}
+            one |= {"metrics": [], "latestTimestamp": _NEVER}
             found = True
     if found:
         exchange.write(want, got)
@@ -319,7 +343,7 @@ def _take_what_is_there(exchange: Exchange) -> bool:
     is_something = bool(got.get("metrics") or got.get("usage")) if isinstance(got, dict) else bool(got)
     was_nothing = exchange.want_status == 404 or json.loads(exchange.vector["response"]["body"]) in (
         [],
-        {"metrics": [], "latestTimestamp": "0001-01-01T00:00:00Z"},
+        {"metrics": [], "latestTimestamp": _NEVER},
     )
     if not (is_something and was_nothing):
         return False
@@ -353,17 +377,16 @@ def disks(exchange: Exchange) -> bool:
 
 
 def descriptions(exchange: Exchange) -> bool:
-    """Leaves the descriptions of metrics and labels out; ours have to be there."""
-    if exchange.want_status != 200:
+    """Takes the recorded descriptions of metrics and labels for ours, which have to be there."""
+    if exchange.want_status != 200 or not exchange.path.endswith("metric-export-schema"):
         return False
     want, got = exchange.read()
-    found = False
-    for part in ("metrics", "common_labels", "pod_labels"):
-        for one, other in zip(want.get(part, ()), got.get(part, ()), strict=False):
-            if one.get("description") != other.get("description") and other.get("description"):
-                one["description"] = other["description"]
-                found = True
-    if found:
-        exchange.write(want, got)
-        exchange.vector["match"] = {"kind": "json"}
-    return found
+    described = [(want[part], got[part]) for part in ("metrics", "common_labels", "pod_labels")]
+    described += [(one["labels"], other["labels"]) for one, other in zip(*described[0], strict=True) if "labels" in one]
+    for one, other in described:
+        for entry, ours in zip(one, other, strict=True):
+            assert ours["description"]
+            entry["description"] = ours["description"]
+    exchange.write(want, got)
+    exchange.vector["match"] = {"kind": "json"}
+    return True
