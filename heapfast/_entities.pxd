@@ -46,6 +46,7 @@ cdef struct table_t:
     uint32_t n                 # slots ever handed out: all arrays are filled up to here
     uint32_t cap
     uint32_t n_used
+    uint32_t last              # slot that find_or_add gave last
     uint64_t* bucket           # open addressing: hash << 32 | slot, or BUCKET_FREE
     uint32_t n_buckets         # a power of two
     uint32_t* free_slot
@@ -83,6 +84,7 @@ cdef class Entities:
         uint64_t seq           # of the open batch: what is retired now may be shown up to it
 
     cdef uint32_t find(self, int kind, owner_t owner, const char* name, uint32_t len) noexcept nogil
+    cdef uint32_t find_near(self, int kind, owner_t owner, const char* name, uint32_t len) noexcept nogil
     cdef uint32_t find_or_add(self, int kind, owner_t owner, const char* name, uint32_t len) except? 0xFFFFFFFE
     cdef int remove(self, int kind, uint32_t slot) except -1
     cdef int set_text(self, text_t** place, const char* ptr, uint32_t len, bint pooled) except -1
