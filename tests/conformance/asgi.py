@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, MutableMapping
 
     from tests.conformance.recordings import Json
 
-_UNDO = {"": bytes, "identity": bytes, "gzip": gzip.decompress, "deflate": zlib.decompress}
+_UNDO: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    "identity": bytes,
+    "gzip": gzip.decompress,
+    "deflate": zlib.decompress,
+}
 
 
 class Answer(NamedTuple):

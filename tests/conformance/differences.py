@@ -20,7 +20,7 @@ from tests.conformance import settle_answers, settle_batches
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.conformance.settle_answers import Exchange
+    from tests.conformance.exchange import Exchange
     from tests.conformance.settle_batches import BatchPair
 
 

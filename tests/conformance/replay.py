@@ -12,7 +12,7 @@ the time it was recorded at, each batch closes when the reference's did.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from heapfast.config.options import Options
+    from heapfast.kube.resource import Resource
     from tests.unit.store.engines import Compiled, Engine, Naive, Sets
 
 _SOURCE = {"summary": "kubernetes.summary_api", "cadvisor": "kubernetes"}
@@ -63,7 +64,7 @@ class Replay:
         copier = LabelCopier(self.options.labels.separator, self.options.labels.ignored, self.options.labels.stored)
         gate = Gate()
         store = self.engine.store
-        self._resources = {
+        self._resources: dict[str, tuple[Resource[Any, Any], Any]] = {
             "nodes": (nodes_resource(), NodeEnricher(store, self.nodes, copier, gate)),
             "pods": (PODS, PodEnricher(store, self.pods, copier, gate)),
             "namespaces": (NAMESPACES, NamespaceEnricher(store, gate)),

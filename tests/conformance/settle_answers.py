@@ -8,99 +8,24 @@ Never   looks at more of an answer than the decision is about
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import re
 import struct
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from heapfast.catalog.keys import Kind, key
+from tests.conformance.exchange import MODEL, points
 from tests.conformance.settle_batches import BAD_VALUE_NODES, BIG_NUMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.conformance.asgi import Answer
+    from tests.conformance.exchange import Exchange
     from tests.conformance.recordings import Json, Scenario
 
 SHORT_RETENTION_NS = 140_000_000_000
 
 _NEVER = "0001-01-01T00:00:00Z"
-
-_MODEL = "/api/v1/model/"
-_ENTITIES = (
-    (Kind.POD_CONTAINER, r"namespaces/([^/]+)/pods/([^/]+)/containers/(.+)"),
-    (Kind.POD, r"namespaces/([^/]+)/pods/([^/]+)"),
-    (Kind.NAMESPACE, r"namespaces/([^/]+)"),
-    (Kind.SYS_CONTAINER, r"nodes/([^/]+)/freecontainers/(.+)"),
-    (Kind.NODE, r"nodes/([^/]+)"),
-)
-
-
-class Exchange:
-    """One request with the recorded answer and ours."""
-
-    def __init__(self, scenario: Scenario, vector: Json, answer: Answer) -> None:
-        self.scenario = scenario
-        self.vector = copy.deepcopy(vector)
-        self.answer = answer
-
-    @property
-    def path(self) -> str:
-        """Decoded, without the query."""
-        return unquote(self.vector["request"]["path"].partition("?")[0])
-
-    @property
-    def want_status(self) -> int:
-        return int(self.vector["response"]["status"])
-
-    def is_json(self) -> bool:
-        """Whether both answers are JSON that is compared."""
-        return self.vector["match"]["kind"] == "json" and self.want_status == self.answer.status == 200
-
-    def read(self) -> tuple[Any, Any]:
-        """The recorded JSON value and ours."""
-        return json.loads(self.vector["response"]["body"]), json.loads(self.answer.body)
-
-    def write(self, want: Any, got: Any) -> None:
-        """Puts changed values back. Their layout is compared no more: many other vectors do that."""
-        self.vector["response"]["body"] = json.dumps(want)
-        self.answer = self.answer._replace(body=json.dumps(got))
-
-    def expect(self, status: int, text: str) -> None:
-        """Wants a failure in place of what was recorded."""
-        response = self.vector["response"]
-        response["status"] = status
-        response["body"] = text
-        response["headers"] = {"content-type": "text/plain; charset=utf-8"}
-        self.vector["match"] = {"kind": "exact"}
-
-    def entity_and_metric(self) -> tuple[str, str] | None:
-        """Key of the entity that a model path asks about, and the metric; "" for the list of its metrics."""
-        if not self.path.startswith(_MODEL):
-            return None
-        path = f"/{self.path.removeprefix(_MODEL)}/"
-        head, found, metric = path.partition("/metrics/")
-        if not found:
-            return None
-        if not head:
-            return key(Kind.CLUSTER), metric.strip("/")
-        for kind, pattern in _ENTITIES:
-            match = re.fullmatch(pattern, head.strip("/"))
-            if match:
-                return key(kind, *match.groups()), metric.strip("/")
-        return None
-
-
-def _points(want: Any, got: Any) -> Iterator[tuple[Json, Json]]:
-    """Recorded series beside ours: one, or one an item of a pod list."""
-    if "items" in want:
-        yield from zip(want["items"], got["items"], strict=False)
-    elif "metrics" in want:
-        yield want, got
 
 
 def node_names(exchange: Exchange) -> bool:
@@ -121,16 +46,16 @@ def node_names(exchange: Exchange) -> bool:
     if exchange.vector["route"] == "model/nodes":
         exchange.write([nodes[hostname] for hostname in want], got)
         return True
-    name = exchange.path.removeprefix(_MODEL).split("/")[1]
+    name = exchange.path.removeprefix(MODEL).split("/")[1]
     if exchange.path.strip("/").endswith("/freecontainers") and want == []:
         prefix = f"node:{name}/container:"
         exchange.write([found.removeprefix(prefix) for found in last if found.startswith(prefix)], got)
-        return got != []
+        return bool(got)
     if nodes.get(name, name) != name and isinstance(want, dict) and want["metrics"] == []:
         entity = exchange.entity_and_metric()
         assert entity is not None
         exchange.write(_series(exchange.scenario, key(Kind.NODE, nodes[name]), entity[1]), got)
-        return got["metrics"] != []
+        return bool(got["metrics"])
     return False
 
 
@@ -163,7 +88,7 @@ def signed(exchange: Exchange) -> bool:
         return False
     want, got = exchange.read()
     found = False
-    for one, _ in _points(want, got):
+    for one, _ in points(want, got):
         for point in one["metrics"] or ():
             if point["value"] >= 1 << 63:
                 point["value"] -= 1 << 64
@@ -197,7 +122,7 @@ def wide_floats(exchange: Exchange) -> bool:
         return False
     want, got = exchange.read()
     found = False
-    for one, other in _points(want, got):
+    for one, other in points(want, got):
         for point, ours in zip(one["metrics"] or (), other["metrics"] or (), strict=False):
             if "floatValue" in ours and ours["value"] != point["value"]:
                 (narrow,) = struct.unpack("f", struct.pack("f", ours["floatValue"]))
@@ -215,7 +140,7 @@ def float_values(exchange: Exchange) -> bool:
         return False
     want, got = exchange.read()
     found = False
-    for _, other in _points(want, got):
+    for _, other in points(want, got):
         for point in other["metrics"] or ():
             if "floatValue" in point and math.trunc(point["floatValue"]) == point["value"]:
                 del point["floatValue"]
@@ -261,7 +186,7 @@ def resets(exchange: Exchange) -> bool:
         return False
     want, got = exchange.read()
     found = False
-    for one, _ in _points(want, got):
+    for one, _ in points(want, got):
         for point in list(one["metrics"] or ()):
             if point["value"] < 0:
                 found = True
@@ -290,7 +215,7 @@ def big_numbers(exchange: Exchange) -> bool:
     found = False
     names = re.search(r"pod-list/([^/]+)/", exchange.path)
     wanted = names[1].split(",") if names else ["big-numbers" if "/pods/big-numbers/" in exchange.path else ""]
-    for name, (one, _) in zip(wanted, _points(want, got), strict=False):
+    for name, (one, _) in zip(wanted, points(want, got), strict=False):
         if name == "big-numbers" and one["metrics"]:
             one |= {"metrics": [], "latestTimestamp": _NEVER}
             found = True

@@ -15,9 +15,9 @@ from heapfast.api.state import State
 from heapfast.clock import ManualClock
 from tests.conformance.asgi import Answer, ask
 from tests.conformance.differences import ANSWER_DIFFERENCES, AnswerDifference
+from tests.conformance.exchange import Exchange
 from tests.conformance.recordings import SCENARIOS, Json, Scenario, load, matcher, nanoseconds
 from tests.conformance.replay import Replay
-from tests.conformance.settle_answers import Exchange
 from tests.unit.store.engines import Compiled
 
 if TYPE_CHECKING:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from heapfast.catalog.keys import Kind
 from heapfast.catalog.metrics import CATALOG
-from tests.unit.store.engines import Compiled, Naive, put
+from heapfast.units import TIME_ZERO_NS
+from tests.unit.store.engines import Compiled, Engine, Naive, put
 from tests.unit.store.rows import (
     SECOND_NS,
     START_NS,
     T0_NS,
-    TIME_ZERO_NS,
     Namespace,
     Node,
     Pod,
@@ -77,9 +76,16 @@ customs = st.lists(
 )
 
 
-def _resources(type_: str, ids: list[str], members: list[str], **more: str) -> st.SearchStrategy[Row]:
+def _resource(type_: str, id_: str, values: dict[str, int], make: str, model: str) -> Row:
+    made = resource(type_, id_, **values)
+    return made | {"make": make, "model": model} if type_ == "accelerator" else made
+
+
+def _resources(
+    type_: str, ids: list[str], members: list[str], make: str = "", model: str = ""
+) -> st.SearchStrategy[Row]:
     values = st.dictionaries(st.sampled_from(members), st.integers(0, 10**6), min_size=1)
-    return st.builds(lambda id_, found: resource(type_, id_, **found, **more), st.sampled_from(ids), values)
+    return st.builds(lambda id_, found: _resource(type_, id_, found, make, model), st.sampled_from(ids), values)
 
 
 _FILESYSTEM = ["usage", "limit", "available", "inodes", "inodes_free"]
@@ -131,7 +137,7 @@ class TwoStores(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.engines = (Naive(schedulable=True), Compiled(schedulable=True))
+        self.engines: tuple[Engine, Engine] = (Naive(schedulable=True), Compiled(schedulable=True))
         self.slots: tuple[dict[str, int], ...] = ({}, {})
         self.now_ns = T0_NS
         self.stamp_ns = T0_NS
@@ -228,14 +234,13 @@ def _rounded(value: int | float) -> int | str:
     return value if isinstance(value, int) else f"{value:.12g}"
 
 
-@pytest.mark.timeout(120)
-class TestTwoStores(TwoStores.TestCase):  # type: ignore[name-defined,misc]
-    settings = settings(
-        max_examples=60,
-        stateful_step_count=25,
-        deadline=None,
-        derandomize=True,
-        # Explaining a failure traces every line, which takes minutes here.
-        phases=(Phase.explicit, Phase.generate, Phase.shrink),
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
+TestTwoStores = TwoStores.TestCase
+TestTwoStores.settings = settings(
+    max_examples=100,
+    stateful_step_count=25,
+    deadline=None,
+    derandomize=True,
+    # Explaining a failure traces every line, which takes minutes here.
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)

@@ -16,14 +16,16 @@ from heapfast.processors.labels import LabelCopier
 from heapfast.processors.namespace import NamespaceEnricher
 from heapfast.processors.node import NodeEnricher
 from heapfast.processors.pod import PodEnricher
+from heapfast.store.index import PostingIndex
 
 COPIER = LabelCopier(";", ["secret"], [("tier", "level")])
 
 
-class Recorder:
+class Recorder(PostingIndex):
     """Stands for the store and for the index; gives slots in order of first sight."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.calls: list[tuple[Any, ...]] = []
         self._slots: dict[tuple[str, ...], int] = {}
 

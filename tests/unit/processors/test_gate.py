@@ -46,7 +46,12 @@ def test_call_made_by_a_waiting_call_comes_after_those_that_wait() -> None:
     made: list[str] = []
     gate = Gate()
     gate.shut()
-    gate.pass_through(lambda: (made.append("first"), gate.pass_through(partial(made.append, "late"))))
+
+    def first() -> None:
+        made.append("first")
+        gate.pass_through(partial(made.append, "late"))
+
+    gate.pass_through(first)
     gate.pass_through(partial(made.append, "second"))
     gate.open()
     assert made == ["first", "second", "late"]

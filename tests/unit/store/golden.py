@@ -78,7 +78,8 @@ def _scrape(second: bool) -> list[Row]:
     def now(first_value: int, second_value: int) -> int:
         return second_value if second else first_value
 
-    web, ghost = {"at": at, "uid": "pod-uid-1"}, {"at": at, "uid": "pod-uid-3"}
+    web: dict[str, Any] = {"at": at, "uid": "pod-uid-1"}
+    ghost: dict[str, Any] = {"at": at, "uid": "pod-uid-3"}
     return [
         node(
             metrics={
@@ -291,7 +292,7 @@ SECOND: dict[str, dict[str, Any]] = {
 }
 
 #: Counters that the first scrape shows otherwise.
-_BEFORE = {
+_BEFORE: dict[str, dict[str, Any]] = {
     NODE: {
         "cpu/usage": 1_000_000_000_000,
         "memory/page_faults": 1000,
@@ -312,7 +313,7 @@ _BEFORE = {
 }
 
 #: Plain metrics after the first scrape: the same sets without any rate.
-FIRST = {
+FIRST: dict[str, dict[str, Any]] = {
     name: {metric: value for metric, value in metrics.items() if not metric.endswith("_rate")} | _BEFORE.get(name, {})
     for name, metrics in SECOND.items()
 }

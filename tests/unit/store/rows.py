@@ -66,8 +66,8 @@ def container(
     return _row("pod_container", name, metrics, at, start, **(where | more))
 
 
-def resource(type_: str, id_: str, **values: int) -> Row:
-    return {"type": type_, "id": id_, **values}
+def resource(type_: str, id_: str, **members: Any) -> Row:
+    return {"type": type_, "id": id_, **members}
 
 
 def custom(name: str, value: int | float, type_: str = "gauge") -> Row:

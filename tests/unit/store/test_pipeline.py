@@ -9,8 +9,11 @@ import pytest
 from heapfast.catalog.keys import Kind
 from heapfast.errors import StoreError
 from tests.unit.store import golden
-from tests.unit.store.engines import ENGINES, Engine, put
-from tests.unit.store.pipeline_cases import CASES, Case, Want
+from tests.unit.store.aggregation_cases import AGGREGATION_CASES
+from tests.unit.store.cases import Case, Want
+from tests.unit.store.engines import ENGINES, Compiled, Engine, Naive, Sets, put
+from tests.unit.store.enricher_cases import ENRICHER_CASES
+from tests.unit.store.node_cases import NODE_CASES
 from tests.unit.store.rate_cases import RATE_CASES, RateCase
 from tests.unit.store.rows import SECOND_NS, T0_NS, Node, container, pod
 
@@ -19,7 +22,8 @@ C = "namespace:shop/pod:web/container:c"
 
 @pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return request.param()
+    new_engine: type[Naive] | type[Compiled] = request.param
+    return new_engine()
 
 
 def _labeled(metric_set: dict[str, Any]) -> dict[tuple[str, str], int | float]:
@@ -81,6 +85,7 @@ def test_batch_that_is_not_newer_is_refused_and_not_remembered(engine: Engine) -
 def test_entity_that_missed_a_batch_has_no_rate_after_it(engine: Engine) -> None:
     """R-42."""
     slot = put(engine, [Node()])["n1"]
+    sets: Sets = {}
     for stamp in (60, 120, 180):
         at = T0_NS + stamp * SECOND_NS
         row = container("shop", "web", "c", {"cpu/usage": stamp}, at=at)
@@ -99,10 +104,10 @@ def test_rate_returns_two_batches_after_a_stub(engine: Engine) -> None:
         assert engine.tick(at, at)[C]["metrics"].get("cpu/usage_rate") == rate
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", ENRICHER_CASES + AGGREGATION_CASES + NODE_CASES, ids=lambda case: case.name)
 def test_batch_after_the_processors(engine: Engine, case: Case) -> None:
     slot = put(engine, case.objects).get("n1")
-    sets: dict[str, dict[str, Any]] = {}
+    sets: Sets = {}
     for number, rows in enumerate(case.ticks):
         at = T0_NS + number * 60 * SECOND_NS
         if rows:
@@ -142,6 +147,7 @@ def _check(got: dict[str, Any], want: Want) -> None:
 def test_golden_scenario(engine: Engine) -> None:
     """Spec 8.13, both cycles."""
     slot = put(engine, golden.OBJECTS)["n1"]
+    sets: Sets = {}
     for number, (rows, metrics) in enumerate(zip(golden.TICKS, (golden.FIRST, golden.SECOND), strict=True)):
         at = T0_NS + number * 60 * SECOND_NS
         engine.ingest(rows, slot, at)
