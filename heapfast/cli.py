@@ -158,8 +158,6 @@ def _start_logging(options: Options) -> None:
     logging.basicConfig(
         level=options.log.level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    for note in options.notes:
-        logging.getLogger("heapfast").warning("%s", note)
 
 
 def _version() -> str:

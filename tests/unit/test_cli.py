@@ -6,7 +6,6 @@ import logging
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -39,16 +38,15 @@ SUMMARY = {
 
 
 @pytest.fixture
-def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Options]]:
+def daemon(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
     """Stands in for the daemon; what it was asked to run with is in the list."""
     asked: list[Options] = []
     double = ModuleType("heapfast.daemon")
     double.run = asked.append  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "heapfast.daemon", double)
     monkeypatch.setattr(heapfast, "daemon", double, raising=False)
-    before = logging.getLogger().handlers[:]
-    yield asked
-    logging.getLogger().handlers[:] = before
+    monkeypatch.setattr(logging, "basicConfig", lambda **settings: None)
+    return asked
 
 
 def test_without_a_command_the_daemon_runs_with_the_options(daemon: list[Options]) -> None:
@@ -106,11 +104,13 @@ def test_what_we_do_wrong_shows_its_stack(daemon: list[Options], monkeypatch: py
         cli.main([SOURCE])
 
 
-def test_notes_are_logged_when_the_daemon_starts(daemon: list[Options], caplog: pytest.LogCaptureFixture) -> None:
-    cli.main([SOURCE, "--vmodule=x=1"])
-    assert [record.message for record in caplog.records] == [
-        "--vmodule: has no effect; heapfast logs to standard error"
-    ]
+def test_logging_goes_to_standard_error_at_the_level_asked_for(
+    daemon: list[Options], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured: list[dict[str, object]] = []
+    monkeypatch.setattr(logging, "basicConfig", lambda **settings: configured.append(settings))
+    cli.main([SOURCE, "-v=4"])
+    assert [(settings["level"], settings["stream"]) for settings in configured] == [("DEBUG", sys.stderr)]
 
 
 def test_the_version_has_heapsters_two_lines_and_the_build_row(capsys: pytest.CaptureFixture[str]) -> None:
