@@ -39,6 +39,7 @@ _PADDING: Final = b" " * 65536
 _JSON: Final = b"application/json"
 _TEXT: Final = b"text/plain; version=0.0.4; charset=utf-8; escaping=values"
 _ACCEPT_BATCH: Final = 128
+ACCEPT_PAUSE_SECONDS: Final = 0.1
 
 
 class StatsRequest(msgspec.Struct):
@@ -143,8 +144,10 @@ class KubeletServer:
             except BlockingIOError:
                 return
             except OSError as error:
-                # Out of descriptors: the next connection that closes makes room, and the loop calls again.
-                _log.warning("cannot accept a connection: %s", error)
+                # Out of descriptors. The listener stays readable, so that asking again at once would spin.
+                _log.warning("cannot accept a connection, next try in %s s: %s", ACCEPT_PAUSE_SECONDS, error)
+                loop.remove_reader(self._socket.fileno())
+                loop.call_later(ACCEPT_PAUSE_SECONDS, self._resume_accepting)
                 return
             peer.setblocking(False)
             address = peer.getsockname()[0]
@@ -156,6 +159,10 @@ class KubeletServer:
             task = loop.create_task(self._connect(peer, host))
             self._handshakes.add(task)
             task.add_done_callback(self._handshakes.discard)
+
+    def _resume_accepting(self) -> None:
+        if self._socket is not None:
+            asyncio.get_running_loop().add_reader(self._socket.fileno(), self._accept)
 
     async def _connect(self, peer: socket.socket, host: Host) -> None:
         context = self._tls_for(host.address) if self._tls_for else None

@@ -62,6 +62,11 @@ class Selection:
         self._labels = selectors.parse_labels(query.get("labelSelector", ""))
         self._fields, self._equal = selectors.parse_fields(query.get("fieldSelector", ""), resource.field_names)
 
+    @property
+    def is_everything(self) -> bool:
+        """Whether there is no selector, only a namespace at most."""
+        return self._labels is None and self._fields is None
+
     def matches(self, thing: Any) -> bool:
         """Whether an object is meant; the namespace counts too."""
         resource = self._resource
@@ -132,9 +137,9 @@ async def _page(
     for index, key in enumerate(keys):
         if len(found) == limit:
             token = Token(version, last).encode().encode()
-            metadata = b'{"resourceVersion":"%d","continue":"%b","remainingItemCount":%d}' % (
-                version, token, len(keys) - index,
-            )  # fmt: skip
+            # How many are left is not known of a selection, and then not said.
+            left = b',"remainingItemCount":%d' % (len(keys) - index) if selection.is_everything else b""
+            metadata = b'{"resourceVersion":"%d","continue":"%b"%b}' % (version, token, left)
             break
         if index % SLICE == SLICE - 1:
             await asyncio.sleep(0)

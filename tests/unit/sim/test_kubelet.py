@@ -2,6 +2,10 @@
 
 import asyncio
 import json
+import logging
+import os
+import resource
+import socket
 import ssl
 from collections.abc import AsyncIterator
 
@@ -135,6 +139,40 @@ async def test_answers_follow_the_clock(sim: SimulatedCluster, wire: Wire, clock
         seen.append(node["cpu"]["usageCoreNanoSeconds"])
         clock.advance(30)
     assert seen[1] - seen[0] == sim.cluster.hosts[0].load.cpu_millicores * 30_000_000_000 // 1000
+
+
+class Heard(logging.Handler):
+    """Waits for a log record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.event = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.event.set()
+
+
+async def test_a_listener_out_of_descriptors_waits_for_some(sim: SimulatedCluster) -> None:
+    heard = Heard()
+    logger = logging.getLogger("heapfast.sim.kubelet")
+    logger.addHandler(heard)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # The kernel completes the connection; nothing is accepted before the loop runs again.
+    with socket.create_connection((sim.cluster.hosts[0].address, sim.kubelets.port)) as peer:
+        peer.setblocking(False)
+        next_free = os.dup(peer.fileno())
+        os.close(next_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (next_free, hard))
+        try:
+            async with asyncio.timeout(10):
+                await heard.event.wait()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            logger.removeHandler(heard)
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(peer, b"GET /healthz HTTP/1.1\r\n\r\n")
+        async with asyncio.timeout(10):
+            assert (await loop.sock_recv(peer, 15)) == b"HTTP/1.1 200 OK"
 
 
 # -- faults ----------------------------------------------------------------------------------------
