@@ -6,7 +6,7 @@ Callers the tests of this folder
 Source  README.md of the recordings
 
 What the API server said goes through kube's decoders and the processors, what kubelets answered
-through the parsers of wire. Only the network and the clock are missing: each input is taken at
+through the sources and the parsers of wire. Only the network and the clock are missing: each input is taken at
 the time it was recorded at, each batch closes when the reference's did.
 """
 
@@ -27,10 +27,9 @@ from heapfast.processors.labels import LabelCopier
 from heapfast.processors.namespace import NamespaceEnricher
 from heapfast.processors.node import NodeEnricher
 from heapfast.processors.pod import PodEnricher
+from heapfast.scrape.sources.cadvisor import Cadvisor
+from heapfast.scrape.sources.kubelet_summary import KubeletSummary
 from heapfast.store.index import PostingIndex
-from heapfast.wire._cadvisor import parse_cadvisor
-from heapfast.wire._rows import Rows
-from heapfast.wire._summary import parse_summary
 from tests.conformance.recordings import Json, Scenario, nanoseconds
 
 if TYPE_CHECKING:
@@ -38,10 +37,13 @@ if TYPE_CHECKING:
 
     from heapfast.config.options import Options
     from heapfast.kube.resource import Resource
+    from heapfast.scrape.sources.source import Source
     from tests.unit.store.engines import Compiled, Engine, Naive, Sets
 
 _SOURCE = {"summary": "kubernetes.summary_api", "cadvisor": "kubernetes"}
-_PARSE = {"summary": parse_summary, "cadvisor": parse_cadvisor}
+
+#: The adapter of each source.
+ADAPTERS: dict[str, Source] = {"summary": KubeletSummary(), "cadvisor": Cadvisor()}
 
 #: Within one instant: changes of objects, then answers, then the batch that holds them.
 _OBJECT, _ANSWER, _CLOSE = range(3)
@@ -69,8 +71,8 @@ class Replay:
             "pods": (PODS, PodEnricher(store, self.pods, copier, gate)),
             "namespaces": (NAMESPACES, NamespaceEnricher(store, gate)),
         }
-        self._parse = _PARSE[scenario.about["source"]]
-        self._rows = Rows()
+        self._adapter = ADAPTERS[self.options.scrape.source]
+        self._rows = self._adapter.new_rows()
 
     def take_lists(self) -> None:
         """Takes what the API server listed at first; what requests before the first batch saw."""
@@ -113,7 +115,7 @@ class Replay:
         if entry.get("hang") or entry["status"] != 200:
             return
         try:
-            self._parse(entry["body"].encode(), self._rows)
+            self._adapter.parse(entry["body"].encode(), self._rows)
         except ParseError:
             return
         node = self.engine.store.find(Kind.NODE, entry["node"])

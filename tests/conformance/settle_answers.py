@@ -61,12 +61,12 @@ def node_names(exchange: Exchange) -> bool:
 
 def _series(scenario: Scenario, entity: str, metric: str) -> Json:
     """What the recorded batches have of a metric that is kept for long."""
-    points = [
+    found = [
         {"timestamp": batch.timestamp, "value": batch.sets[entity]["metrics"][metric]}
         for batch in scenario.batches
         if metric in batch.sets.get(entity, {"metrics": {}})["metrics"]
     ]
-    return {"metrics": points, "latestTimestamp": points[-1]["timestamp"] if points else _NEVER}
+    return {"metrics": found, "latestTimestamp": found[-1]["timestamp"] if found else _NEVER}
 
 
 def unknown_pod(exchange: Exchange) -> bool:
