@@ -23,8 +23,22 @@ from heapfast._types cimport (
     int64_t,
     uint32_t,
 )
-from heapfast.render._json cimport TIME_MAX_LEN, JsonBuffer, bits_to_double, put_char, put_literal, put_raw, write_time
-from heapfast.render._order cimport NameOrder
+from heapfast.render._json cimport (
+    TIME_MAX_LEN,
+    JsonBuffer,
+    bits_to_double,
+    buffer_t,
+    put_char,
+    put_content,
+    put_double,
+    put_int,
+    put_literal,
+    put_raw,
+    put_string,
+    put_text,
+    write_time,
+)
+from heapfast.render._order cimport NameOrder, load_children, load_present, order_t
 
 from heapfast.catalog.metrics import CATALOG
 
@@ -70,12 +84,15 @@ cdef class ExportWriter:
 
     cdef:
         Batch batch
-        JsonBuffer buffer
-        NameOrder namespaces
-        NameOrder pods
-        NameOrder nodes
-        NameOrder inner                # containers of the current pod or node
-        NameOrder resources            # of the current entity
+        list owners                    # of what the following point to
+        const frame_t* frames          # the batch's
+        buffer_t* buffer
+        order_t* namespaces
+        order_t* pods
+        order_t* nodes
+        order_t* inner                 # containers of the current pod or node
+        order_t* resources             # of the current entity
+        int64_t timestamp_ns
         char[TIME_MAX_LEN] end         # the batch's timestamp as JSON
         Py_ssize_t end_len
         uint32_t next_namespace
@@ -86,54 +103,61 @@ cdef class ExportWriter:
         bint is_done
 
     def __cinit__(self, Batch batch not None):
+        cdef JsonBuffer buffer = JsonBuffer()
         self.batch = batch
-        self.buffer = JsonBuffer()
-        self.namespaces = NameOrder()
-        self.pods = NameOrder()
-        self.nodes = NameOrder()
-        self.inner = NameOrder()
-        self.resources = NameOrder()
+        self.frames = &batch.frame[0]
+        self.timestamp_ns = batch.timestamp_ns
+        self.buffer = &buffer.buffer
+        self.owners = [buffer]
+        self.namespaces = self._order()
+        self.pods = self._order()
+        self.nodes = self._order()
+        self.inner = self._order()
+        self.resources = self._order()
         self.is_first = True
+
+    cdef order_t* _order(self):
+        cdef NameOrder owner = NameOrder()
+        self.owners.append(owner)
+        return &owner.order
 
     def read(self, Py_ssize_t at_least=1 << 20) -> bytes:
         """Return the next chunk, `at_least` bytes or the rest; empty at the end."""
         with nogil:
             if not self._write(at_least):
                 self.buffer.failed = True
-        return self.buffer.take()
+        return (<JsonBuffer>self.owners[0]).take()
 
     cdef bint _write(self, Py_ssize_t at_least) noexcept nogil:
-        cdef frame_t* frames = &self.batch.frame[0]
+        cdef const frame_t* frames = self.frames
+        cdef uint32_t slot
         if self.is_done:
             return True
         if not self.is_begun:
             self.is_begun = True
-            self.end_len = write_time(self.batch.timestamp_ns, self.end)
+            self.end_len = write_time(self.timestamp_ns, self.end)
             put_char(self.buffer, c"[")
             if not (
-                self.namespaces.load_present(&frames[KIND_NAMESPACE])
-                and self.nodes.load_present(&frames[KIND_NODE])
+                load_present(self.namespaces, &frames[KIND_NAMESPACE])
+                and load_present(self.nodes, &frames[KIND_NODE])
             ):
                 return False
         while self.buffer.len < at_least and not self.buffer.failed:
             if self.next_pod < self.pods.n:
                 if not self._put_pod(self.pods.items[self.next_pod].slot):
                     return False
-                self.next_pod += 1
+                # Not `+= 1`: the checks of the debug build would need the GIL for it.
+                self.next_pod = self.next_pod + 1
             elif self.next_namespace < self.namespaces.n:
-                if not self.pods.load_children(
-                    &frames[KIND_NAMESPACE],
-                    self.namespaces.items[self.next_namespace].slot,
-                    &frames[KIND_POD],
-                    KIND_POD,
-                ):
+                slot = self.namespaces.items[self.next_namespace].slot
+                if not load_children(self.pods, &frames[KIND_NAMESPACE], slot, &frames[KIND_POD], KIND_POD):
                     return False
-                self.next_namespace += 1
+                self.next_namespace = self.next_namespace + 1
                 self.next_pod = 0
             elif self.next_node < self.nodes.n:
                 if not self._put_node(self.nodes.items[self.next_node].slot):
                     return False
-                self.next_node += 1
+                self.next_node = self.next_node + 1
             else:
                 put_literal(self.buffer, b"]\n")
                 self.is_done = True
@@ -141,12 +165,12 @@ cdef class ExportWriter:
         return True
 
     cdef bint _put_pod(self, uint32_t slot) noexcept nogil:
-        cdef frame_t* frames = &self.batch.frame[0]
+        cdef const frame_t* frames = self.frames
         cdef uint32_t i
         if not self._put_metrics(KIND_POD, slot):
             return False
         self._put_pod_labels(slot, b"/pod", 4, &frames[KIND_POD], slot)
-        if not self.inner.load_children(&frames[KIND_POD], slot, &frames[KIND_POD_CONTAINER], KIND_POD_CONTAINER):
+        if not load_children(self.inner, &frames[KIND_POD], slot, &frames[KIND_POD_CONTAINER], KIND_POD_CONTAINER):
             return False
         for i in range(self.inner.n):
             if not self._put_metrics(KIND_POD_CONTAINER, self.inner.items[i].slot):
@@ -155,7 +179,7 @@ cdef class ExportWriter:
         return True
 
     cdef bint _put_node(self, uint32_t slot) noexcept nogil:
-        cdef frame_t* frames = &self.batch.frame[0]
+        cdef const frame_t* frames = self.frames
         cdef uint32_t i
         cdef uint32_t container
         if not self._put_metrics(KIND_NODE, slot):
@@ -165,14 +189,14 @@ cdef class ExportWriter:
         self._put_label(b',"labels":', frames[KIND_NODE].labels[slot])
         self._put_nodename(&frames[KIND_NODE], slot)
         put_literal(self.buffer, b"}}")
-        if not self.inner.load_children(&frames[KIND_NODE], slot, &frames[KIND_SYS_CONTAINER], KIND_SYS_CONTAINER):
+        if not load_children(self.inner, &frames[KIND_NODE], slot, &frames[KIND_SYS_CONTAINER], KIND_SYS_CONTAINER):
             return False
         for i in range(self.inner.n):
             container = self.inner.items[i].slot
             if not self._put_metrics(KIND_SYS_CONTAINER, container):
                 return False
             put_literal(self.buffer, b'"container_name":')
-            self.buffer.put_text(frames[KIND_SYS_CONTAINER].name[container])
+            put_text(self.buffer, frames[KIND_SYS_CONTAINER].name[container])
             self._put_host(&frames[KIND_SYS_CONTAINER], container)
             self._put_nodename(&frames[KIND_SYS_CONTAINER], container)
             put_literal(self.buffer, b"}}")
@@ -183,60 +207,60 @@ cdef class ExportWriter:
     cdef void _put_label(self, const char* key, const text_t* value) noexcept nogil:
         if value != NULL:
             put_literal(self.buffer, key)
-            self.buffer.put_text(value)
+            put_text(self.buffer, value)
 
     cdef void _put_host(self, const frame_t* frame, uint32_t slot) noexcept nogil:
-        cdef frame_t* nodes = &self.batch.frame[KIND_NODE]
+        cdef const frame_t* nodes = &self.frames[KIND_NODE]
         cdef uint32_t node = frame.node[slot]
         if node != SLOT_NONE:
             put_literal(self.buffer, b',"host_id":')
-            self.buffer.put_text(nodes.host_id[node])
+            put_text(self.buffer, nodes.host_id[node])
             put_literal(self.buffer, b',"hostname":')
-            self.buffer.put_text(nodes.hostname[node])
+            put_text(self.buffer, nodes.hostname[node])
 
     cdef void _put_nodename(self, const frame_t* frame, uint32_t slot) noexcept nogil:
         cdef uint32_t node = frame.node[slot]
         if node != SLOT_NONE and not frame.flags[slot] & ENTITY_NO_NODENAME:
             put_literal(self.buffer, b',"nodename":')
-            self.buffer.put_text(self.batch.frame[KIND_NODE].name[node])
+            put_text(self.buffer, self.frames[KIND_NODE].name[node])
 
     cdef void _put_container_labels(self, uint32_t slot) noexcept nogil:
-        cdef frame_t* containers = &self.batch.frame[KIND_POD_CONTAINER]
+        cdef const frame_t* containers = &self.frames[KIND_POD_CONTAINER]
         cdef const text_t* name = containers.name[slot]
         if containers.image[slot] != NULL:
             put_literal(self.buffer, b'"container_base_image":')
-            self.buffer.put_text(containers.image[slot])
+            put_text(self.buffer, containers.image[slot])
             put_char(self.buffer, c",")
         self._put_pod_labels(containers.parent[slot], name.data, name.len, containers, slot)
 
     cdef void _put_pod_labels(
         self, uint32_t pod, const char* container, Py_ssize_t n, const frame_t* of, uint32_t slot
     ) noexcept nogil:
-        cdef frame_t* pods = &self.batch.frame[KIND_POD]
+        cdef const frame_t* pods = &self.frames[KIND_POD]
         cdef uint32_t namespace = pods.parent[pod]
         put_literal(self.buffer, b'"container_name":')
-        self.buffer.put_string(container, n)
+        put_string(self.buffer, container, n)
         self._put_host(of, slot)
         self._put_label(b',"labels":', pods.labels[pod])
-        self._put_label(b',"namespace_id":', self.batch.frame[KIND_NAMESPACE].uid[namespace])
+        self._put_label(b',"namespace_id":', self.frames[KIND_NAMESPACE].uid[namespace])
         self._put_nodename(of, slot)
         put_literal(self.buffer, b',"pod_id":')
-        self.buffer.put_text(pods.uid[pod])
+        put_text(self.buffer, pods.uid[pod])
         put_literal(self.buffer, b',"pod_name":')
-        self.buffer.put_text(pods.name[pod])
+        put_text(self.buffer, pods.name[pod])
         put_literal(self.buffer, b"}}")
 
     # -- metrics --
 
     cdef bint _put_metrics(self, int kind, uint32_t slot) noexcept nogil:
-        cdef frame_t* frame = &self.batch.frame[kind]
-        cdef frame_t* resources = &self.batch.frame[KIND_RESOURCE]
+        cdef const frame_t* frame = &self.frames[kind]
+        cdef const frame_t* resources = &self.frames[KIND_RESOURCE]
         cdef char start[TIME_MAX_LEN]
         cdef Py_ssize_t start_len = write_time(frame.start_ns[slot], start)
         cdef const int64_t* column
         cdef bint is_first = True
         cdef int i
-        if not self.resources.load_children(frame, slot, resources, KIND_RESOURCE):
+        if not load_children(self.resources, frame, slot, resources, KIND_RESOURCE):
             return False
         put_literal(self.buffer, b'{"metrics":{' if self.is_first else b',{"metrics":{')
         self.is_first = False
@@ -261,7 +285,7 @@ cdef class ExportWriter:
 
     # Points of one labelled metric, one a resource; true while nothing is written.
     cdef bint _put_labeled(self, const exported_t* exported, bint is_first) noexcept nogil:
-        cdef frame_t* resources = &self.batch.frame[KIND_RESOURCE]
+        cdef const frame_t* resources = &self.frames[KIND_RESOURCE]
         cdef const int64_t* column = resources.column[exported.metric]
         cdef bint is_open = False
         cdef uint32_t i
@@ -298,9 +322,9 @@ cdef class ExportWriter:
     cdef void _put_value(self, const exported_t* exported, int64_t bits) noexcept nogil:
         put_literal(self.buffer, b',"value":')
         if exported.is_float:
-            self.buffer.put_double(bits_to_double(bits))
+            put_double(self.buffer, bits_to_double(bits))
         else:
-            self.buffer.put_int(bits)
+            put_int(self.buffer, bits)
         put_char(self.buffer, c"}")
 
     cdef void _put_resource_labels(self, int type, const text_t* name) noexcept nogil:
@@ -311,7 +335,7 @@ cdef class ExportWriter:
             put_literal(self.buffer, b'"resource_id":"')
             if type == RESOURCE_VOLUME:
                 put_literal(self.buffer, b"Volume:")
-            self.buffer.put_content(ptr, name.len)
+            put_content(self.buffer, ptr, name.len)
             put_char(self.buffer, c'"')
             return
         # The name is make NUL model NUL id.
@@ -321,8 +345,8 @@ cdef class ExportWriter:
         while model < name.len and ptr[model] != 0:
             model += 1
         put_literal(self.buffer, b'"accelerator_id":')
-        self.buffer.put_string(ptr + model + 1, <Py_ssize_t>name.len - model - 1)
+        put_string(self.buffer, ptr + model + 1, <Py_ssize_t>name.len - model - 1)
         put_literal(self.buffer, b',"make":')
-        self.buffer.put_string(ptr, make)
+        put_string(self.buffer, ptr, make)
         put_literal(self.buffer, b',"model":')
-        self.buffer.put_string(ptr + make + 1, model - make - 1)
+        put_string(self.buffer, ptr + make + 1, model - make - 1)

@@ -16,42 +16,48 @@ cdef enum:
 cdef Py_ssize_t write_time(int64_t time_ns, char* out) noexcept nogil
 
 
-cdef class JsonBuffer:
-    cdef:
-        char* data             # owned
-        Py_ssize_t len         # bytes written
-        Py_ssize_t cap
-        bint failed            # out of memory: what is in the buffer is not the whole answer
+cdef struct buffer_t:
+    char* data                 # owned
+    Py_ssize_t len             # bytes written
+    Py_ssize_t cap
+    bint failed                # out of memory: what is in the buffer is not the whole answer
 
-    # Makes room for `n` more bytes; the one place that allocates. False: none to be had.
-    cdef bint grow(self, Py_ssize_t n) noexcept nogil
+
+# Owns a buffer. Writers take the pointer once, as they must not touch objects without the GIL.
+cdef class JsonBuffer:
+    cdef buffer_t buffer
+
     cdef bytes take(self)
 
-    cdef void put_text(self, const text_t* text) noexcept nogil
-    cdef void put_content(self, const char* ptr, Py_ssize_t n) noexcept nogil  # a string without its quotes
-    cdef void put_string(self, const char* ptr, Py_ssize_t n) noexcept nogil
-    cdef void put_int(self, int64_t value) noexcept nogil
-    cdef void put_double(self, double value) noexcept nogil
-    cdef void put_time(self, int64_t time_ns) noexcept nogil
-    cdef void put_utc_seconds(self, int64_t time_ns) noexcept nogil
+
+# Makes room for `n` more bytes; the one place that allocates. False: none to be had.
+cdef bint grow(buffer_t* buffer, Py_ssize_t n) noexcept nogil
+
+cdef void put_text(buffer_t* buffer, const text_t* text) noexcept nogil
+cdef void put_string(buffer_t* buffer, const char* ptr, Py_ssize_t n) noexcept nogil
+cdef void put_content(buffer_t* buffer, const char* ptr, Py_ssize_t n) noexcept nogil  # a string without its quotes
+cdef void put_int(buffer_t* buffer, int64_t value) noexcept nogil
+cdef void put_double(buffer_t* buffer, double value) noexcept nogil
+cdef void put_time(buffer_t* buffer, int64_t time_ns) noexcept nogil
+cdef void put_utc_seconds(buffer_t* buffer, int64_t time_ns) noexcept nogil
 
 
-cdef inline bint reserve(JsonBuffer buffer, Py_ssize_t n) noexcept nogil:
-    return buffer.cap - buffer.len >= n or buffer.grow(n)
+cdef inline bint reserve(buffer_t* buffer, Py_ssize_t n) noexcept nogil:
+    return buffer.cap - buffer.len >= n or grow(buffer, n)
 
 
-cdef inline void put_raw(JsonBuffer buffer, const char* ptr, Py_ssize_t n) noexcept nogil:
+cdef inline void put_raw(buffer_t* buffer, const char* ptr, Py_ssize_t n) noexcept nogil:
     if n and reserve(buffer, n):
         memcpy(buffer.data + buffer.len, ptr, n)
         buffer.len += n
 
 
 # Raw text that is a constant: the compiler knows its length.
-cdef inline void put_literal(JsonBuffer buffer, const char* text) noexcept nogil:
+cdef inline void put_literal(buffer_t* buffer, const char* text) noexcept nogil:
     put_raw(buffer, text, strlen(text))
 
 
-cdef inline void put_char(JsonBuffer buffer, char c) noexcept nogil:
+cdef inline void put_char(buffer_t* buffer, char c) noexcept nogil:
     if reserve(buffer, 1):
         buffer.data[buffer.len] = c
         buffer.len += 1
@@ -59,7 +65,7 @@ cdef inline void put_char(JsonBuffer buffer, char c) noexcept nogil:
 
 # Starts a member's line in the indented layout: one space a depth, and one before every line but
 # the first. (spec/heapster-rest.md 2.1)
-cdef inline void put_line(JsonBuffer buffer, int depth) noexcept nogil:
+cdef inline void put_line(buffer_t* buffer, int depth) noexcept nogil:
     cdef int i
     put_char(buffer, c"\n")
     for i in range(depth + 1):

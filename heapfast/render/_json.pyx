@@ -46,121 +46,127 @@ cdef class JsonBuffer:
     """A growing buffer of JSON; one per answer, or taken again and again."""
 
     def __dealloc__(self):
-        free(self.data)
-
-    def __len__(self):
-        return self.len
-
-    cdef bint grow(self, Py_ssize_t n) noexcept nogil:
-        cdef Py_ssize_t cap = max(<Py_ssize_t>BUFFER_FIRST, self.cap * 2)
-        cdef char* data
-        if self.failed:
-            return False
-        while cap - self.len < n:
-            cap *= 2
-        data = <char*>realloc(self.data, cap)
-        if data == NULL:
-            self.failed = True
-            return False
-        self.data = data
-        self.cap = cap
-        return True
+        free(self.buffer.data)
 
     cdef bytes take(self):
         """Return what was written and start anew; the memory stays for the next answer."""
-        cdef Py_ssize_t n = self.len
+        cdef Py_ssize_t n = self.buffer.len
+        cdef const char* data = self.buffer.data
         cdef bytes body
         cdef char* out
-        self.len = 0
-        if self.failed:
-            self.failed = False
+        self.buffer.len = 0
+        if self.buffer.failed:
+            self.buffer.failed = False
             raise MemoryError("cannot render an answer: out of memory")
         if n <= COPY_INLINE:
-            return PyBytes_FromStringAndSize(self.data, n)
+            return PyBytes_FromStringAndSize(data, n)
         # Copying 20 MB into fresh pages takes 6 ms, which the loop would spend waiting for the GIL.
         body = PyBytes_FromStringAndSize(NULL, n)
         out = PyBytes_AS_STRING(body)
         with nogil:
-            memcpy(out, self.data, n)
+            memcpy(out, data, n)
         return body
 
-    cdef void put_text(self, const text_t* text) noexcept nogil:
-        if text == NULL:
-            put_literal(self, b'""')
-        else:
-            self.put_string(text.data, text.len)
 
-    cdef void put_string(self, const char* ptr, Py_ssize_t n) noexcept nogil:
-        put_char(self, c'"')
-        self.put_content(ptr, n)
-        put_char(self, c'"')
+cdef bint grow(buffer_t* buffer, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t cap = max(<Py_ssize_t>BUFFER_FIRST, buffer.cap * 2)
+    cdef char* data
+    if buffer.failed:
+        return False
+    while cap - buffer.len < n:
+        cap *= 2
+    data = <char*>realloc(buffer.data, cap)
+    if data == NULL:
+        buffer.failed = True
+        return False
+    buffer.data = data
+    buffer.cap = cap
+    return True
 
-    cdef void put_content(self, const char* ptr, Py_ssize_t n) noexcept nogil:
-        cdef const uint8_t* s = <const uint8_t*>ptr
-        cdef Py_ssize_t i = 0
-        cdef Py_ssize_t start = 0          # of the run of plain bytes not yet copied
-        cdef Py_ssize_t width
-        while i < n:
-            if not SPECIAL[s[i]]:
-                i += 1
+
+cdef void put_text(buffer_t* buffer, const text_t* text) noexcept nogil:
+    if text == NULL:
+        put_literal(buffer, b'""')
+    else:
+        put_string(buffer, text.data, text.len)
+
+
+cdef void put_string(buffer_t* buffer, const char* ptr, Py_ssize_t n) noexcept nogil:
+    put_char(buffer, c'"')
+    put_content(buffer, ptr, n)
+    put_char(buffer, c'"')
+
+
+cdef void put_content(buffer_t* buffer, const char* ptr, Py_ssize_t n) noexcept nogil:
+    cdef const uint8_t* s = <const uint8_t*>ptr
+    cdef Py_ssize_t i = 0
+    cdef Py_ssize_t start = 0          # of the run of plain bytes not yet copied
+    cdef Py_ssize_t width
+    while i < n:
+        if not SPECIAL[s[i]]:
+            i += 1
+            continue
+        if s[i] >= 0x80:
+            width = _rune_width(s + i, n - i)
+            if width and not _is_line_separator(s + i, width):
+                i += width
                 continue
-            if s[i] >= 0x80:
-                width = _rune_width(s + i, n - i)
-                if width and not _is_line_separator(s + i, width):
-                    i += width
-                    continue
-                put_raw(self, ptr + start, i - start)
-                if width:
-                    put_literal(self, b"\\u2028" if s[i + 2] == 0xA8 else b"\\u2029")
-                    i += width
-                else:
-                    put_literal(self, b"\\ufffd")
-                    i += 1
+            put_raw(buffer, ptr + start, i - start)
+            if width:
+                put_literal(buffer, b"\\u2028" if s[i + 2] == 0xA8 else b"\\u2029")
+                i += width
             else:
-                put_raw(self, ptr + start, i - start)
-                _put_escaped(self, s[i])
+                put_literal(buffer, b"\\ufffd")
                 i += 1
-            start = i
-        put_raw(self, ptr + start, n - start)
+        else:
+            put_raw(buffer, ptr + start, i - start)
+            _put_escaped(buffer, s[i])
+            i += 1
+        start = i
+    put_raw(buffer, ptr + start, n - start)
 
-    cdef void put_int(self, int64_t value) noexcept nogil:
-        cdef char text[INT_MAX_LEN]
-        cdef int i = INT_MAX_LEN
-        cdef uint64_t rest = <uint64_t>value
-        if value < 0:
-            rest = 0 - rest                # the one way that is right for INT64_MIN too
-        while True:
-            i -= 1
-            text[i] = c"0" + <char>(rest % 10)
-            rest //= 10
-            if rest == 0:
-                break
-        if value < 0:
-            put_char(self, c"-")
-        put_raw(self, text + i, INT_MAX_LEN - i)
 
-    cdef void put_double(self, double value) noexcept nogil:
-        cdef Py_ssize_t n
-        if reserve(self, FLOAT_MAX):
-            n = write_double(value, self.data + self.len)
-            if n:
-                self.len += n
-            else:
-                put_literal(self, b"null")  # NaN and infinities are absent samples: kernels keep them out
+cdef void put_int(buffer_t* buffer, int64_t value) noexcept nogil:
+    cdef char text[INT_MAX_LEN]
+    cdef int i = INT_MAX_LEN
+    cdef uint64_t rest = <uint64_t>value
+    if value < 0:
+        rest = 0 - rest                # the one way that is right for INT64_MIN too
+    while True:
+        i -= 1
+        text[i] = c"0" + <char>(rest % 10)
+        rest //= 10
+        if rest == 0:
+            break
+    if value < 0:
+        put_char(buffer, c"-")
+    put_raw(buffer, text + i, INT_MAX_LEN - i)
 
-    cdef void put_time(self, int64_t time_ns) noexcept nogil:
-        """RFC 3339 with as many decimals as needed, in the process's own time zone, quoted."""
-        if reserve(self, TIME_MAX_LEN):
-            self.len += write_time(time_ns, self.data + self.len)
 
-    cdef void put_utc_seconds(self, int64_t time_ns) noexcept nogil:
-        """RFC 3339 in UTC, fraction dropped, quoted; null for no time."""
-        if time_ns == time_zero():
-            put_literal(self, b"null")
-        elif reserve(self, TIME_MAX_LEN):
-            put_char(self, c'"')
-            self.len += format_rfc3339(_floor_seconds(time_ns) * NS_PER_SECOND, 0, self.data + self.len)
-            put_char(self, c'"')
+cdef void put_double(buffer_t* buffer, double value) noexcept nogil:
+    cdef Py_ssize_t n
+    if reserve(buffer, FLOAT_MAX):
+        n = write_double(value, buffer.data + buffer.len)
+        if n:
+            buffer.len += n
+        else:
+            put_literal(buffer, b"null")  # NaN and infinities are absent samples: kernels keep them out
+
+
+cdef void put_time(buffer_t* buffer, int64_t time_ns) noexcept nogil:
+    """RFC 3339 with as many decimals as needed, in the process's own time zone, quoted."""
+    if reserve(buffer, TIME_MAX_LEN):
+        buffer.len += write_time(time_ns, buffer.data + buffer.len)
+
+
+cdef void put_utc_seconds(buffer_t* buffer, int64_t time_ns) noexcept nogil:
+    """RFC 3339 in UTC, fraction dropped, quoted; null for no time."""
+    if time_ns == time_zero():
+        put_literal(buffer, b"null")
+    elif reserve(buffer, TIME_MAX_LEN):
+        put_char(buffer, c'"')
+        buffer.len += format_rfc3339(_floor_seconds(time_ns) * NS_PER_SECOND, 0, buffer.data + buffer.len)
+        put_char(buffer, c'"')
 
 
 cdef Py_ssize_t write_time(int64_t time_ns, char* out) noexcept nogil:
@@ -209,7 +215,7 @@ cdef inline bint _is_line_separator(const uint8_t* s, Py_ssize_t width) noexcept
     return width == 3 and s[0] == 0xE2 and s[1] == 0x80 and (s[2] == 0xA8 or s[2] == 0xA9)
 
 
-cdef void _put_escaped(JsonBuffer buffer, uint8_t c) noexcept nogil:
+cdef void _put_escaped(buffer_t* buffer, uint8_t c) noexcept nogil:
     put_char(buffer, c"\\")
     if c == c'"' or c == c"\\":
         put_char(buffer, <char>c)
@@ -245,7 +251,8 @@ def render_scalars(items) -> bytes:
 
     The Python door to this module; the answers themselves are written by its neighbours.
     """
-    cdef JsonBuffer buffer = JsonBuffer()
+    cdef JsonBuffer owner = JsonBuffer()
+    cdef buffer_t* buffer = &owner.buffer
     cdef bytes raw
     put_char(buffer, c"[")
     for i, item in enumerate(items):
@@ -253,14 +260,14 @@ def render_scalars(items) -> bytes:
             put_char(buffer, c",")
         if isinstance(item, bytes):
             raw = item
-            buffer.put_string(raw, len(raw))
+            put_string(buffer, raw, len(raw))
         elif isinstance(item, float):
-            buffer.put_double(item)
+            put_double(buffer, item)
         elif isinstance(item, int):
-            buffer.put_int(item)
+            put_int(buffer, item)
         elif item[0] == "time":
-            buffer.put_time(item[1])
+            put_time(buffer, item[1])
         else:
-            buffer.put_utc_seconds(item[1])
+            put_utc_seconds(buffer, item[1])
     put_char(buffer, c"]")
-    return buffer.take()
+    return owner.take()

@@ -11,20 +11,23 @@ cdef struct named_t:
 
 
 # A list of entities of one batch, sorted by name, bytewise. Filled again and again.
-cdef class NameOrder:
-    cdef:
-        named_t* items         # owned; texts borrowed from the batch
-        uint32_t n
-        uint32_t cap
+cdef struct order_t:
+    named_t* items             # owned; texts borrowed from the batch
+    uint32_t n
+    uint32_t cap
 
-    # Each gives False when there is no memory; the list is empty then.
-    cdef bint load_present(self, const frame_t* frame) noexcept nogil
-    cdef bint load_children(
-        self, const frame_t* parents, uint32_t parent, const frame_t* frame, int kind
-    ) noexcept nogil
-    # Of `slots`, those that the batch shows; by the parent's name (in `parents`, if any), then their own.
-    cdef bint load_slots(
-        self, const frame_t* parents, const frame_t* frame, const uint32_t* slots, Py_ssize_t n
-    ) noexcept nogil
-    cdef bint _reserve(self, Py_ssize_t n) noexcept nogil
-    cdef void _sort(self) noexcept nogil
+
+# Owns a list. Writers take the pointer once, as they must not touch objects without the GIL.
+cdef class NameOrder:
+    cdef order_t order
+
+
+# Each gives False when there is no memory; the list is empty then.
+cdef bint load_present(order_t* order, const frame_t* frame) noexcept nogil
+cdef bint load_children(
+    order_t* order, const frame_t* parents, uint32_t parent, const frame_t* frame, int kind
+) noexcept nogil
+# Of `slots`, those that the batch shows; by the parent's name (in `parents`, if any), then their own.
+cdef bint load_slots(
+    order_t* order, const frame_t* parents, const frame_t* frame, const uint32_t* slots, Py_ssize_t n
+) noexcept nogil

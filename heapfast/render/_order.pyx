@@ -43,69 +43,74 @@ cdef int _compare(const void* a, const void* b) noexcept nogil:
 
 cdef class NameOrder:
     def __dealloc__(self):
-        free(self.items)
+        free(self.order.items)
 
-    cdef bint _reserve(self, Py_ssize_t n) noexcept nogil:
-        cdef named_t* items
-        self.n = 0
-        if n > self.cap:
-            items = <named_t*>realloc(self.items, n * sizeof(named_t))
-            if items == NULL:
-                return False
-            self.items = items
-            self.cap = <uint32_t>n
-        return True
 
-    cdef void _sort(self) noexcept nogil:
-        if self.n > 1:
-            qsort(self.items, self.n, sizeof(named_t), _compare)
-
-    cdef bint load_present(self, const frame_t* frame) noexcept nogil:
-        cdef uint32_t slot
-        if not self._reserve(frame.n_present):
+cdef bint _reserve(order_t* order, Py_ssize_t n) noexcept nogil:
+    cdef named_t* items
+    order.n = 0
+    if n > order.cap:
+        items = <named_t*>realloc(order.items, n * sizeof(named_t))
+        if items == NULL:
             return False
-        for slot in range(frame.n):
-            if frame.present[slot] and self.n < self.cap:
-                self.items[self.n] = named_t(NULL, frame.name[slot], slot)
-                self.n += 1
-        self._sort()
-        return True
+        order.items = items
+        order.cap = <uint32_t>n
+    return True
 
-    cdef bint load_children(
-        self, const frame_t* parents, uint32_t parent, const frame_t* frame, int kind
-    ) noexcept nogil:
-        cdef uint32_t i
-        cdef uint32_t slot
-        if parent >= parents.n or parents.first[kind] == NULL:
-            self.n = 0
-            return True
-        if not self._reserve(parents.first[kind][parent + 1] - parents.first[kind][parent]):
-            return False
-        for i in range(parents.first[kind][parent], parents.first[kind][parent + 1]):
-            slot = parents.child[kind][i]
-            self.items[self.n] = named_t(NULL, frame.name[slot], slot)
-            self.n += 1
-        self._sort()
-        return True
 
-    cdef bint load_slots(
-        self, const frame_t* parents, const frame_t* frame, const uint32_t* slots, Py_ssize_t n
-    ) noexcept nogil:
-        cdef Py_ssize_t i
-        cdef uint32_t slot
-        cdef const text_t* parent = NULL
-        if not self._reserve(n):
-            return False
-        for i in range(n):
-            slot = slots[i]
-            if not is_present(frame, slot):
-                continue
-            if parents != NULL:
-                parent = parents.name[frame.parent[slot]]
-            self.items[self.n] = named_t(parent, frame.name[slot], slot)
-            self.n += 1
-        self._sort()
+cdef void _sort(order_t* order) noexcept nogil:
+    if order.n > 1:
+        qsort(order.items, order.n, sizeof(named_t), _compare)
+
+
+cdef bint load_present(order_t* order, const frame_t* frame) noexcept nogil:
+    cdef uint32_t slot
+    if not _reserve(order, frame.n_present):
+        return False
+    for slot in range(frame.n):
+        if frame.present[slot] and order.n < order.cap:
+            order.items[order.n] = named_t(NULL, frame.name[slot], slot)
+            order.n += 1
+    _sort(order)
+    return True
+
+
+cdef bint load_children(
+    order_t* order, const frame_t* parents, uint32_t parent, const frame_t* frame, int kind
+) noexcept nogil:
+    cdef uint32_t i
+    cdef uint32_t slot
+    if parent >= parents.n or parents.first[kind] == NULL:
+        order.n = 0
         return True
+    if not _reserve(order, parents.first[kind][parent + 1] - parents.first[kind][parent]):
+        return False
+    for i in range(parents.first[kind][parent], parents.first[kind][parent + 1]):
+        slot = parents.child[kind][i]
+        order.items[order.n] = named_t(NULL, frame.name[slot], slot)
+        order.n += 1
+    _sort(order)
+    return True
+
+
+cdef bint load_slots(
+    order_t* order, const frame_t* parents, const frame_t* frame, const uint32_t* slots, Py_ssize_t n
+) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef uint32_t slot
+    cdef const text_t* parent = NULL
+    if not _reserve(order, n):
+        return False
+    for i in range(n):
+        slot = slots[i]
+        if not is_present(frame, slot):
+            continue
+        if parents != NULL:
+            parent = parents.name[frame.parent[slot]]
+        order.items[order.n] = named_t(parent, frame.name[slot], slot)
+        order.n += 1
+    _sort(order)
+    return True
 
 
 def sort_slots(Batch batch not None, int kind, const uint32_t[::1] slots not None) -> array.array:
@@ -118,15 +123,17 @@ def sort_slots(Batch batch not None, int kind, const uint32_t[::1] slots not Non
 
     Without the GIL; about 0.7 us a slot for 150,000 pods, so long lists belong in a thread.
     """
-    cdef NameOrder order = NameOrder()
+    cdef NameOrder owner = NameOrder()
+    cdef order_t* order = &owner.order
     cdef Py_ssize_t n = slots.shape[0]
     cdef const uint32_t* source = &slots[0] if n else NULL
+    cdef const frame_t* frame = &batch.frame[kind]
     cdef const frame_t* parents = &batch.frame[KIND_NAMESPACE] if kind == KIND_POD else NULL
     cdef array.array result = array.array("I")
     cdef uint32_t i
     cdef bint ok
     with nogil:
-        ok = order.load_slots(parents, &batch.frame[kind], source, n)
+        ok = load_slots(order, parents, frame, source, n)
     if not ok:
         raise MemoryError("cannot sort a list of entities: out of memory")
     array.resize(result, order.n)

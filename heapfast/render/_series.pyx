@@ -11,11 +11,21 @@ from libc.stdint cimport INT64_MAX, INT64_MIN
 
 from heapfast._core cimport Store
 from heapfast._types cimport N_METRICS, time_zero, uint32_t
-from heapfast.render._json cimport bits_to_double, put_char, put_line, put_literal
+from heapfast.render._json cimport (
+    JsonBuffer,
+    bits_to_double,
+    buffer_t,
+    put_char,
+    put_double,
+    put_int,
+    put_line,
+    put_literal,
+    put_time,
+)
 
 
 cdef void put_series(
-    JsonBuffer buffer, const int64_t* ts, const int64_t* bits, Py_ssize_t n, bint is_float, bint indented
+    buffer_t* buffer, const int64_t* ts, const int64_t* bits, Py_ssize_t n, bint is_float, bint indented
 ) noexcept nogil:
     cdef Py_ssize_t i
     cdef int64_t latest = time_zero() if n == 0 else ts[0]
@@ -31,13 +41,13 @@ cdef void put_series(
         put_line(buffer, 1)
     put_literal(buffer, b"],")
     _put_key(buffer, 1, b'"latestTimestamp":', indented)
-    buffer.put_time(latest)
+    put_time(buffer, latest)
     if indented:
         put_line(buffer, 0)
     put_char(buffer, c"}")
 
 
-cdef inline void _put_key(JsonBuffer buffer, int depth, const char* key, bint indented) noexcept nogil:
+cdef inline void _put_key(buffer_t* buffer, int depth, const char* key, bint indented) noexcept nogil:
     if indented:
         put_line(buffer, depth)
     put_literal(buffer, key)
@@ -46,23 +56,23 @@ cdef inline void _put_key(JsonBuffer buffer, int depth, const char* key, bint in
 
 
 cdef inline void _put_point(
-    JsonBuffer buffer, int64_t ts, int64_t bits, bint is_float, bint indented
+    buffer_t* buffer, int64_t ts, int64_t bits, bint is_float, bint indented
 ) noexcept nogil:
     cdef double value = bits_to_double(bits)
     if indented:
         put_line(buffer, 2)
     put_char(buffer, c"{")
     _put_key(buffer, 3, b'"timestamp":', indented)
-    buffer.put_time(ts)
+    put_time(buffer, ts)
     put_char(buffer, c",")
     _put_key(buffer, 3, b'"value":', indented)
     if is_float:
-        buffer.put_int(truncate(value))
+        put_int(buffer, truncate(value))
         put_char(buffer, c",")
         _put_key(buffer, 3, b'"floatValue":', indented)
-        buffer.put_double(value)
+        put_double(buffer, value)
     else:
-        buffer.put_int(bits)
+        put_int(buffer, bits)
     if indented:
         put_line(buffer, 2)
     put_char(buffer, c"}")
@@ -87,16 +97,18 @@ def render_series(Store store not None, int kind, tuple slots not None, int metr
         metric: column, -1 if unknown.
         start_ns: inclusive, as is end_ns.
     """
-    cdef JsonBuffer buffer = JsonBuffer()
+    cdef JsonBuffer owner = JsonBuffer()
+    cdef buffer_t* buffer = &owner.buffer
     _put_found(buffer, store, kind, slots, metric, start_ns, end_ns, True)
-    return buffer.take()
+    return owner.take()
 
 
 def render_series_list(
     Store store not None, int kind, list entities not None, int metric, int64_t start_ns, int64_t end_ns
 ):
     """Return the compact answer for many series: one item for each tuple of slots, empty ones too."""
-    cdef JsonBuffer buffer = JsonBuffer()
+    cdef JsonBuffer owner = JsonBuffer()
+    cdef buffer_t* buffer = &owner.buffer
     cdef bint is_first = True
     put_literal(buffer, b'{"items":[')
     for slots in entities:
@@ -105,11 +117,11 @@ def render_series_list(
         is_first = False
         _put_found(buffer, store, kind, slots, metric, start_ns, end_ns, False)
     put_literal(buffer, b"]}\n")
-    return buffer.take()
+    return owner.take()
 
 
 cdef int _put_found(
-    JsonBuffer buffer,
+    buffer_t* buffer,
     Store store,
     int kind,
     tuple slots,

@@ -19,7 +19,17 @@ from heapfast._types cimport (
     uint32_t,
 )
 from heapfast.codec._quantity cimport QUANTITY_MAX_CHARS, write_cpu_millicores, write_memory_bytes
-from heapfast.render._json cimport JsonBuffer, put_char, put_line, put_literal, reserve
+from heapfast.render._json cimport (
+    JsonBuffer,
+    buffer_t,
+    put_char,
+    put_line,
+    put_literal,
+    put_string,
+    put_text,
+    put_utc_seconds,
+    reserve,
+)
 
 cdef enum:
     DEPTH_SINGLE = 0
@@ -35,13 +45,17 @@ cdef class UsageWriter:
 
     cdef:
         Batch batch
-        JsonBuffer buffer
+        JsonBuffer owner
+        const frame_t* frames
+        buffer_t* buffer
         int64_t now_ns
         Py_ssize_t n_items
 
     def __cinit__(self, Batch batch not None, int64_t now_ns):
         self.batch = batch
-        self.buffer = JsonBuffer()
+        self.frames = &batch.frame[0]
+        self.owner = JsonBuffer()
+        self.buffer = &self.owner.buffer
         self.now_ns = now_ns
 
     def __len__(self):
@@ -53,7 +67,7 @@ cdef class UsageWriter:
         if not self._has_usage(KIND_NODE, slot):
             return None
         self._put_node(slot, DEPTH_SINGLE)
-        return self.buffer.take()
+        return self.owner.take()
 
     def pod(self, bytes namespace not None, bytes name not None, list containers not None) -> bytes | None:
         """Return one pod, or None when one of its running containers has no usage.
@@ -67,7 +81,7 @@ cdef class UsageWriter:
         if not self._is_shown(containers):
             return None
         self._put_pod(namespace, len(namespace), name, len(name), containers, DEPTH_SINGLE)
-        return self.buffer.take()
+        return self.owner.take()
 
     def begin_list(self) -> None:
         self.n_items = 0
@@ -83,8 +97,8 @@ cdef class UsageWriter:
 
     def add_pod(self, uint32_t slot, list containers not None) -> bool:
         """Add a pod that the batch shows; False when it, or a running container, has no usage."""
-        cdef frame_t* pods = &self.batch.frame[KIND_POD]
-        cdef frame_t* namespaces = &self.batch.frame[KIND_NAMESPACE]
+        cdef const frame_t* pods = &self.frames[KIND_POD]
+        cdef const frame_t* namespaces = &self.frames[KIND_NAMESPACE]
         cdef uint32_t namespace
         if not is_present(pods, slot) or not self._is_shown(containers):
             return False
@@ -111,10 +125,10 @@ cdef class UsageWriter:
 
     def take(self) -> bytes:
         """Return what was written since the last time."""
-        return self.buffer.take()
+        return self.owner.take()
 
     cdef bint _has_usage(self, int kind, uint32_t slot) noexcept nogil:
-        cdef frame_t* frame = &self.batch.frame[kind]
+        cdef const frame_t* frame = &self.frames[kind]
         if not is_present(frame, slot):
             return False
         if frame.column[M_CPU_USAGE_RATE] == NULL or frame.column[M_MEMORY_WORKING_SET] == NULL:
@@ -125,7 +139,7 @@ cdef class UsageWriter:
         )
 
     cdef bint _is_shown(self, list containers) except -1:
-        cdef frame_t* frame = &self.batch.frame[KIND_POD_CONTAINER]
+        cdef const frame_t* frame = &self.frames[KIND_POD_CONTAINER]
         cdef uint32_t slot
         cdef bint has_any = len(containers) == 0
         for slot in containers:
@@ -141,7 +155,7 @@ cdef class UsageWriter:
         self.n_items += 1
 
     cdef void _put_node(self, uint32_t slot, int depth) noexcept:
-        cdef frame_t* nodes = &self.batch.frame[KIND_NODE]
+        cdef const frame_t* nodes = &self.frames[KIND_NODE]
         self._put_metadata(NULL, 0, nodes.name[slot].data, nodes.name[slot].len, depth)
         put_line(self.buffer, depth + 1)
         self._put_usage(nodes, slot, depth + 1)
@@ -157,8 +171,8 @@ cdef class UsageWriter:
         list containers,
         int depth,
     ) except -1:
-        cdef frame_t* frame = &self.batch.frame[KIND_POD_CONTAINER]
-        cdef JsonBuffer buffer = self.buffer
+        cdef const frame_t* frame = &self.frames[KIND_POD_CONTAINER]
+        cdef buffer_t* buffer = self.buffer
         cdef uint32_t slot
         cdef bint is_first = True
         self._put_metadata(namespace, namespace_len, name, name_len, depth)
@@ -174,7 +188,7 @@ cdef class UsageWriter:
             put_char(buffer, c"{")
             put_line(buffer, depth + 3)
             put_literal(buffer, b'"name": ')
-            buffer.put_text(frame.name[slot])
+            put_text(buffer, frame.name[slot])
             put_char(buffer, c",")
             put_line(buffer, depth + 3)
             self._put_usage(frame, slot, depth + 3)
@@ -191,34 +205,34 @@ cdef class UsageWriter:
     cdef void _put_metadata(
         self, const char* namespace, Py_ssize_t namespace_len, const char* name, Py_ssize_t name_len, int depth
     ) noexcept:
-        cdef JsonBuffer buffer = self.buffer
+        cdef buffer_t* buffer = self.buffer
         put_char(buffer, c"{")
         put_line(buffer, depth + 1)
         put_literal(buffer, b'"metadata": {')
         put_line(buffer, depth + 2)
         put_literal(buffer, b'"name": ')
-        buffer.put_string(name, name_len)
+        put_string(buffer, name, name_len)
         put_char(buffer, c",")
         if namespace != NULL:
             put_line(buffer, depth + 2)
             put_literal(buffer, b'"namespace": ')
-            buffer.put_string(namespace, namespace_len)
+            put_string(buffer, namespace, namespace_len)
             put_char(buffer, c",")
         put_line(buffer, depth + 2)
         put_literal(buffer, b'"creationTimestamp": ')
-        buffer.put_utc_seconds(self.now_ns)
+        put_utc_seconds(buffer, self.now_ns)
         put_line(buffer, depth + 1)
         put_literal(buffer, b"},")
         put_line(buffer, depth + 1)
         put_literal(buffer, b'"timestamp": ')
-        buffer.put_utc_seconds(self.batch.timestamp_ns)
+        put_utc_seconds(buffer, self.batch.timestamp_ns)
         put_char(buffer, c",")
         put_line(buffer, depth + 1)
         # Always this, whatever the resolution is: old clients decode it and show it (K10).
         put_literal(buffer, b'"window": "1m0s",')
 
     cdef void _put_usage(self, const frame_t* frame, uint32_t slot, int depth) noexcept:
-        cdef JsonBuffer buffer = self.buffer
+        cdef buffer_t* buffer = self.buffer
         put_literal(buffer, b'"usage": {')
         put_line(buffer, depth + 1)
         put_literal(buffer, b'"cpu": "')
