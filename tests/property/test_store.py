@@ -139,6 +139,7 @@ class TwoStores(RuleBasedStateMachine):
         super().__init__()
         self.engines: tuple[Engine, Engine] = (Naive(schedulable=True), Compiled(schedulable=True))
         self.slots: tuple[dict[str, int], ...] = ({}, {})
+        self.answered: set[str] = set()
         self.now_ns = T0_NS
         self.stamp_ns = T0_NS
         self.sets: dict[str, dict[str, Any]] = {}
@@ -158,6 +159,14 @@ class TwoStores(RuleBasedStateMachine):
         for engine, slots in zip(self.engines, self.slots, strict=True):
             slots.update(put(engine, [named]))
 
+    @rule(name=st.sampled_from(NODES))
+    def remove_node(self, name: str) -> None:
+        # Not between its answer and the tick, for the same reason.
+        if name not in self.answered:
+            for engine, slots in zip(self.engines, self.slots, strict=True):
+                engine.store.remove_node(name)
+                slots.pop(name, None)
+
     @rule(namespace=st.sampled_from(NAMESPACES), name=st.sampled_from(PODS))
     def remove_pod(self, namespace: str, name: str) -> None:
         for engine in self.engines:
@@ -173,11 +182,13 @@ class TwoStores(RuleBasedStateMachine):
     def ingest(self, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(sorted(self.slots[0])))
         rows = data.draw(answers(self.now_ns))
+        self.answered.add(name)
         for engine, slots in zip(self.engines, self.slots, strict=True):
             engine.ingest(rows, slots[name], self.now_ns)
 
     @rule(seconds=st.sampled_from([1, 20, 60, 139, 900]), late=st.sampled_from([0, 5, 25]))
     def tick(self, seconds: int, late: int) -> None:
+        self.answered.clear()
         self.now_ns += seconds * SECOND_NS
         self.stamp_ns = max(self.stamp_ns + 1, self.now_ns - late * SECOND_NS)
         naive, compiled = (engine.tick(self.stamp_ns, self.now_ns) for engine in self.engines)
