@@ -62,15 +62,34 @@ class ApiAccess(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         changed = await self.credentials.refresh(refused=refused)
         certificate = self.credentials.certificate()
         if changed and certificate is not None:
-            _load_certificate(self._ssl_context, certificate)  # counts from the next connection on
+            for context in (self._ssl_context, *self._kubelet_contexts):
+                _load_certificate(context, certificate)  # counts from the next connection on
         return changed
+
+    def kubelet_context(self, *, insecure: bool) -> ssl.SSLContext:
+        """A context for kubelets: the same CA and client certificate, and the same care for renewed ones.
+
+        Args:
+            insecure: take any certificate. Without a CA any is taken as well, as Heapster did: the
+                machine's own list has never signed a kubelet's.
+        """
+        context = self._make_context(insecure=insecure or self.ca_pem is None)
+        self._kubelet_contexts.append(context)
+        return context
+
+    @cached_property
+    def _kubelet_contexts(self) -> list[ssl.SSLContext]:
+        return []
 
     @cached_property
     def _ssl_context(self) -> ssl.SSLContext:
+        return self._make_context(insecure=self.insecure)
+
+    def _make_context(self, *, insecure: bool) -> ssl.SSLContext:
         context = ssl.create_default_context(cadata=self.ca_pem)
         # On from Python 3.13, and refuses CAs without a key identifier, which many clusters have.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        if self.insecure:
+        if insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         certificate = self.credentials.certificate()
