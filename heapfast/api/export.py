@@ -30,7 +30,7 @@ class Export:
         self._run = responders.run
         self._schema = render_schema()
 
-    async def batch(self, req: Request) -> bytes | AsyncIterator[bytes]:
+    def batch(self, req: Request) -> bytes | AsyncIterator[bytes]:
         if self._state.disable_export:
             return _NOTHING
         if self._state.disable_metric_sink:

@@ -32,7 +32,7 @@ class MetricsV1Alpha1:
         self._store = state.store
         self._run = responders.run
 
-    async def nodes(self, req: Request) -> bytes | AsyncIterator[bytes]:
+    def nodes(self, req: Request) -> bytes | AsyncIterator[bytes]:
         selector = _selector(req)
         batch = self._newest()
         slots = self._state.nodes.select(selector).to_array()
@@ -49,10 +49,10 @@ class MetricsV1Alpha1:
                 return body
         raise NotFound(f"No metrics for node {node}")
 
-    async def all_pods(self, req: Request) -> bytes | AsyncIterator[bytes]:
+    def all_pods(self, req: Request) -> bytes | AsyncIterator[bytes]:
         return self._pods(req, None)
 
-    async def pods(self, req: Request, namespace: str) -> bytes | AsyncIterator[bytes]:
+    def pods(self, req: Request, namespace: str) -> bytes | AsyncIterator[bytes]:
         return self._pods(req, namespace)
 
     def _pods(self, req: Request, namespace: str | None) -> bytes | AsyncIterator[bytes]:

@@ -9,6 +9,9 @@ Never   answers 404: what is unknown is an empty list or an empty series (K3)
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+
 from heapfast.api.request import Request
 from heapfast.api.responders import Responders
 from heapfast.api.state import State
@@ -17,7 +20,7 @@ from heapfast.catalog.metrics import DEPRECATED
 from heapfast.query.labels import parse_labels
 from heapfast.query.window import TIME_MIN_NS, parse_window
 from heapfast.render._names import node_with_hostname, render_keys, render_names, render_strings
-from heapfast.render._series import render_series, render_series_list
+from heapfast.render._series import render_series, render_series_items
 
 # Plain integers: compiled code takes them without a detour through the enumeration.
 _CLUSTER, _NAMESPACE, _NODE = int(Kind.CLUSTER), int(Kind.NAMESPACE), int(Kind.NODE)
@@ -25,6 +28,9 @@ _POD, _CONTAINER, _SYSTEM = int(Kind.POD), int(Kind.POD_CONTAINER), int(Kind.SYS
 _RESOURCE = int(Kind.RESOURCE)
 
 _NO_NAMES = b"[]"
+
+#: Items of a pod-list that are written before the loop gets its turn: about 1 ms with an hour of points.
+SLICE_ITEMS = 100
 
 
 class Model:
@@ -105,18 +111,29 @@ class Model:
     def free_container_series(self, req: Request, node: str, container: str, metric: str) -> bytes:
         return self._series(req, _SYSTEM, self._system_container(node, container), metric)
 
-    def pod_list_series(self, req: Request, namespace: str, pods: str, metric: str) -> bytes:
+    def pod_list_series(self, req: Request, namespace: str, pods: str, metric: str) -> AsyncIterator[bytes]:
         """One item for each name, in order; a name given twice is two equal items (B14)."""
-        start_ns, end_ns, labels = self._question(req)
-        column = self._column(metric)
-        find = self._store.find
-        slots = [find(_POD, namespace, pod) for pod in pods.split(",")]
-        entities: list[tuple[int, ...]]
-        if labels is None:
-            entities = [(slot,) if slot >= 0 else () for slot in slots]
-            return render_series_list(self._store, _POD, entities, column, start_ns, end_ns)
-        entities = [self._resources(_POD, slot, column, labels) for slot in slots]
-        return render_series_list(self._store, _RESOURCE, entities, column, start_ns, end_ns)
+        question = self._question(req)
+        return self._pod_list(namespace, pods.split(","), self._column(metric), question)
+
+    async def _pod_list(
+        self, namespace: str, pods: list[str], column: int, question: tuple[int, int, dict[str, str] | None]
+    ) -> AsyncIterator[bytes]:
+        start_ns, end_ns, labels = question
+        kind = _POD if labels is None else _RESOURCE
+        before = b'{"items":['
+        for first in range(0, len(pods), SLICE_ITEMS):
+            if first:
+                await asyncio.sleep(0)
+            slots = [self._store.find(_POD, namespace, pod) for pod in pods[first : first + SLICE_ITEMS]]
+            entities: list[tuple[int, ...]]
+            if labels is None:
+                entities = [(slot,) if slot >= 0 else () for slot in slots]
+            else:
+                entities = [self._resources(_POD, slot, column, labels) for slot in slots]
+            after = b"," if first + SLICE_ITEMS < len(pods) else b"]}\n"
+            yield before + render_series_items(self._store, kind, entities, column, start_ns, end_ns) + after
+            before = b""
 
     # -- what the above share --------------------------------------------------------------------
 

@@ -68,6 +68,8 @@ class Responders:
 
         async def on_get(req: Request, resp: falcon.asgi.Response, **params: str) -> None:
             start = perf_counter()
+            counter = monitor
+            size = 0
             if not accepts_json(req.first_header(b"accept")):
                 await self._answer_text(req, resp, 406, NOT_ACCEPTABLE)
                 return
@@ -82,10 +84,13 @@ class Responders:
             else:
                 status = 200
                 resp.content_type = JSON
-                size = len(body) if isinstance(body, bytes) else 0
+                if isinstance(body, bytes):
+                    size = len(body)
+                elif counter is not None:
+                    body, counter = _counted(body, counter, req, start), None
                 await self._put_body(resp, body, coding_of(req.first_header(b"accept-encoding")))
-            if monitor is not None:
-                monitor.observe("GET", status, perf_counter() - start, req.size_bytes(), size)
+            if counter is not None:
+                counter.observe("GET", status, perf_counter() - start, req.size_bytes(), size)
 
         async def on_other(req: Request, resp: falcon.asgi.Response, **params: str) -> None:
             await self._answer_text(req, resp, 405, METHOD_NOT_ALLOWED)
@@ -130,6 +135,17 @@ async def _chain(first: bytes, second: bytes, rest: AsyncIterator[bytes]) -> Asy
     yield second
     async for chunk in rest:
         yield chunk
+
+
+# A long body is counted when its last chunk is written.
+async def _counted(
+    chunks: AsyncIterator[bytes], monitor: HandlerMonitor, req: Request, start: float
+) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        yield chunk
+    monitor.observe("GET", 200, perf_counter() - start, req.size_bytes(), size)
 
 
 def put_plain(

@@ -103,20 +103,18 @@ def render_series(Store store not None, int kind, tuple slots not None, int metr
     return owner.take()
 
 
-def render_series_list(
+def render_series_items(
     Store store not None, int kind, list entities not None, int metric, int64_t start_ns, int64_t end_ns
 ):
-    """Return the compact answer for many series: one item for each tuple of slots, empty ones too."""
+    """Return compact items, comma-separated: one for each tuple of slots, empty ones too."""
     cdef JsonBuffer owner = JsonBuffer()
     cdef buffer_t* buffer = &owner.buffer
     cdef bint is_first = True
-    put_literal(buffer, b'{"items":[')
     for slots in entities:
         if not is_first:
             put_char(buffer, c",")
         is_first = False
         _put_found(buffer, store, kind, slots, metric, start_ns, end_ns, False)
-    put_literal(buffer, b"]}\n")
     return owner.take()
 
 

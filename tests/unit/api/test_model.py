@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from heapfast.api.model import SLICE_ITEMS
 from tests.unit.api.client import ask
 from tests.unit.api.cluster import FIRST, LAST, Cluster
 
@@ -157,6 +158,16 @@ async def test_pod_lists_have_an_item_for_each_name(cluster: Cluster) -> None:
     assert first == again
     assert len(first["metrics"]) == 3
     assert gone == empty == NOTHING
+
+
+async def test_long_pod_lists_come_in_chunks(cluster: Cluster) -> None:
+    names = ["gone", "web-0"] * SLICE_ITEMS
+    answer = await ask(cluster.app, f"{MODEL}/namespaces/default/pod-list/{','.join(names)}/metrics/uptime")
+    assert answer.n_messages > 1
+    assert [len(item["metrics"]) for item in answer.json["items"]] == [0, 3] * SLICE_ITEMS
+    text = (await ask(cluster.app, "/metrics")).text
+    counted = 'http_response_size_bytes_count{handler="podListMetric"}'
+    assert counted in text
 
 
 async def test_pod_lists_of_labelled_metrics(cluster: Cluster) -> None:

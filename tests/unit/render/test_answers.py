@@ -14,7 +14,7 @@ from heapfast.catalog.metrics import BY_NAME
 from heapfast.render._export import ExportWriter
 from heapfast.render._names import node_with_hostname, render_keys, render_names, render_strings
 from heapfast.render._order import sort_slots
-from heapfast.render._series import render_series, render_series_list
+from heapfast.render._series import render_series, render_series_items
 from heapfast.render._usage import UsageWriter
 from heapfast.render.layout import indented
 from heapfast.sim._rows import rows_of
@@ -128,8 +128,8 @@ def test_series_lists_have_an_item_for_each_entity(cluster: Cluster) -> None:
         '{"metrics":[{"timestamp":"2017-12-11T10:02:00Z","value":25168872}],"latestTimestamp":"2017-12-11T10:02:00Z"}'
     )
     nothing = '{"metrics":[],"latestTimestamp":"0001-01-01T00:00:00Z"}'
-    rendered = render_series_list(cluster.store, Kind.POD, [(slot,), (), (slot,)], column, last, last)
-    assert rendered == f'{{"items":[{item},{nothing},{item}]}}\n'.encode()
+    rendered = render_series_items(cluster.store, Kind.POD, [(slot,), (), (slot,)], column, last, last)
+    assert rendered == f"{item},{nothing},{item}".encode()
 
 
 @pytest.mark.parametrize(
