@@ -9,7 +9,7 @@ from the newest batch backwards, a few nanoseconds a step; nothing is unpacked f
     | block 0   | block 1   | ...        one header a block, then the bits of all blocks
     +-----------+-----------+-----
 
-    header (32 bytes)                     bits: 64 numbers of `width` bits, slot i at bit i * width
+    header (24 bytes)                     bits: 64 numbers of `width` bits, slot i at bit i * width
     base      int64   subtracted from each number
     mask      uint64  bit i: slot i has a sample
     offset    uint32  of the block's first word in `bits`
@@ -17,7 +17,7 @@ from the newest batch backwards, a few nanoseconds a step; nothing is unpacked f
     shift     uint8   low zero bits that all numbers share (memory comes in pages)
     relative  uint8   1: numbers are differences to the newer batch; 0: they are the values
 
-A block of 64 slots with all samples at `width` w costs 32 + 8w bytes.
+A block of 64 slots with all samples at `width` w costs 24 + 8w bytes.
 """
 from heapfast._types cimport int64_t, uint8_t, uint32_t, uint64_t
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.micro.fleet import PAGE_BYTES, SECOND_NS, Fleet, Size
+from bench.micro.fleet import PAGE_BYTES, Fleet, Size
 from heapfast._core import Store
 from heapfast.catalog.keys import Kind
 from heapfast.catalog.metrics import BY_NAME, CATALOG
@@ -105,7 +105,7 @@ class Ticker:
         assert newest is not None
         usage, requests = BY_NAME["memory/usage"].id, BY_NAME["cpu/request"].id
         want_cluster = 0
-        for i in range(0, fleet.size.all_containers):
+        for i in range(fleet.size.all_containers):
             want_cluster += fleet.pages[i] * PAGE_BYTES + (1 << 22)
         assert newest.value(Kind.CLUSTER, 0, usage) == want_cluster, "the cluster's memory is not the sum of all"
         want_requests = 100 * fleet.size.all_containers
@@ -122,8 +122,8 @@ def measure_ticks(size: Size, ticks: int) -> Figures:
     gc.collect()
     empty = rss_bytes()
     ticker = Ticker(size)
-    ticker.tick()          # slots are made
-    ticker.tick()          # the first rates
+    ticker.tick()  # slots are made
+    ticker.tick()  # the first rates
     ticker.check()
     ticker.times.clear()
     for _ in range(ticks):
@@ -168,7 +168,7 @@ def measure_ring(size: Size) -> tuple[Figures, Store]:
     pod = size.all_pods - 1
     slot = store.find(Kind.POD_CONTAINER, f"ns-{pod % 100}", f"pod-{pod}", f"c{size.containers - 1}")
     found = store.series(Kind.POD_CONTAINER, slot, BY_NAME["memory/usage"].id, 0, RING_END_NS)
-    assert found == sorted(wanted.items())[-len(found):], "the ring gives back other values than were put in"
+    assert found == sorted(wanted.items())[-len(found) :], "the ring gives back other values than were put in"
     assert len(found) == LONG_BATCHES, f"the ring has {len(found)} batches, want {LONG_BATCHES}"
     samples: dict[int, int] = defaultdict(int)
     sizes: dict[int, int] = defaultdict(int)
