@@ -1,0 +1,85 @@
+"""The latest view: the newest usage of every node and pod, visible the moment its target was ingested.
+
+Two points an entity, `prev` and `last`, and a CPU rate between them; what metrics.k8s.io serves.
+Belongs to the loop alone: never read by a thread.
+
+    node answers      n.answer = number of its newest good answer, n.seen_ns = when it came
+    pod in an answer  p.answer = number of that answer, p.node = who gave it
+    its containers    c.answer = p.answer for those that the answer had
+
+A pod is current while p.answer is its node's newest answer, so that one that is not in an answer
+any more is gone with it; a node that fails keeps what it had until it is stale.
+"""
+from heapfast._entities cimport Entities
+from heapfast._types cimport int64_t, uint8_t, uint32_t
+from heapfast.wire._rows cimport Rows, row_t
+
+
+cdef struct point_t:
+    int64_t start_ns           # Unix ns; time_zero() = unknown
+    int64_t time_ns            # of the sample
+    int64_t cpu_ns             # cumulative
+    int64_t memory_bytes       # working set
+
+
+cdef struct track_t:           # a node or a pod container
+    point_t last
+    point_t prev
+    uint32_t answer            # the newest one that had it; 0 = none
+    uint8_t has_prev
+
+
+cdef struct node_answer_t:
+    uint32_t answer            # number of the newest good answer; 0 = none
+    int64_t seen_ns            # wall time of it
+
+
+cdef struct pod_answer_t:
+    uint32_t answer
+    uint32_t node              # slot of the node that gave it
+    uint8_t is_whole           # every container had CPU and memory
+
+
+# What is served of one node or container.
+cdef struct usage_t:
+    int64_t cpu_nanocores
+    int64_t memory_bytes
+    int64_t time_ns            # of the newest sample
+    int64_t window_ns          # over which the CPU rate is
+
+
+cdef enum usage_status_t:
+    USAGE_OK = 0
+    USAGE_NONE = 1             # never seen, or not in its node's newest answer
+    USAGE_STALE = 2            # the node has not answered for too long
+    USAGE_ONE_POINT = 3        # a rate needs a second sample
+    USAGE_START_FELL = 4       # the start time fell between the two
+    USAGE_CPU_FELL = 5         # the counter fell without a new start time
+    USAGE_NOT_WHOLE = 6        # a container of the pod lacks CPU or memory
+
+
+cdef class Latest:
+    cdef:
+        Entities entities
+        track_t* node              # owned; by slot
+        track_t* container         # owned; by slot
+        node_answer_t* node_answer # owned; by slot of the node
+        pod_answer_t* pod_answer   # owned; by slot of the pod
+        uint32_t cap_nodes, cap_pods, cap_containers
+        uint32_t answers           # counts good answers
+        readonly int64_t resolution_ns    # fresh containers and staleness are measured by it
+        readonly int64_t stale_ns         # after so long without an answer nothing of a node is served
+
+    # One good answer of a node; rows as parse_resource makes them. now_ns: wall time.
+    cdef int ingest(self, Rows rows, uint32_t node, int64_t now_ns) except -1
+    # What is served of a node.
+    cdef usage_status_t node_usage(self, uint32_t node, int64_t now_ns, usage_t* out) noexcept nogil
+    # What is served of one container, without a look at its pod.
+    cdef usage_status_t container_usage(self, uint32_t container, usage_t* out) noexcept nogil
+    # The containers of a pod that are served, sorted by name: *slots is borrowed until the next call.
+    # OUT *n: how many; time and window of the pod (of its container with the earliest time) in *out,
+    # whose cpu and memory are the sums. Anything but USAGE_OK: the pod is not served.
+    cdef usage_status_t pod_usage(
+        self, uint32_t pod, int64_t now_ns, const uint32_t** slots, uint32_t* n, usage_t* out
+    ) noexcept nogil
+    cdef void forget(self, int kind, uint32_t slot) noexcept     # the slot is about to be given back
