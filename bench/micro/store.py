@@ -57,9 +57,9 @@ def rss_bytes() -> int:
 class Ticker:
     """A fleet scraped into a store, tick after tick, with each part timed."""
 
-    def __init__(self, size: Size, **options: int) -> None:
+    def __init__(self, size: Size) -> None:
         self.fleet = Fleet(size)
-        self.store = Store(**options)
+        self.store = Store()
         self.fleet.put_objects(self.store)
         self.nodes = [self.store.find(Kind.NODE, f"node-{node}") for node in range(size.nodes)]
         self.rows = Rows()
@@ -157,7 +157,7 @@ def measure_ring(size: Size) -> tuple[Figures, Store]:
     ticker = Ticker(size)
     wanted: dict[int, int] = {}
     last = size.all_containers - 1
-    before = 0
+    before = batches_before = 0
     for number in range(LONG_BATCHES + 1):
         ticker.tick()
         wanted[ticker.fleet.timestamp_ns] = ticker.fleet.pages[last] * PAGE_BYTES + (1 << 22)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from heapfast.catalog.keys import Kind
@@ -22,9 +24,9 @@ def _rate(cluster: Cluster) -> int | None:
     return latest["rate_millicores"]
 
 
-def _answer(cluster: Cluster, cpu_ns: int, after_s: int = 10, **more: object) -> None:
+def _answer(cluster: Cluster, cpu_ns: int, after_s: int = 10, **more: Any) -> None:
     cluster.at += after_s * SECOND_NS
-    cluster.ingest(*cluster.web(cpu_ns, **more))  # type: ignore[arg-type]
+    cluster.ingest(*cluster.web(cpu_ns, **more))
 
 
 def test_a_first_sample_has_no_rate(cluster: Cluster) -> None:
@@ -67,7 +69,7 @@ def test_a_sample_without_a_time_changes_nothing(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("more", [{"start": START_NS + 1}, {"uid": "another"}], ids=["restart", "another pod"])
-def test_a_rate_begins_anew_after(cluster: Cluster, more: dict[str, object]) -> None:
+def test_a_rate_begins_anew_after(cluster: Cluster, more: dict[str, Any]) -> None:
     _answer(cluster, 0)
     _answer(cluster, SECOND_NS, **more)
     assert _rate(cluster) is None
