@@ -27,6 +27,8 @@ EXTENSIONS = [
     "heapfast.wire._summary",
     "heapfast.wire._sample",
     "heapfast.wire._cadvisor",
+    "heapfast.wire._exposition",
+    "heapfast.wire._resource",
     # 4: memory and numbers
     "heapfast._entities",
     "heapfast._batch",
