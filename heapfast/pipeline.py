@@ -16,6 +16,7 @@ Never   knows what a batch is used for: who wants each new batch subscribes
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
@@ -120,9 +121,14 @@ class Pipeline:
             closing = self._store.swap(timestamp_ns, spare)
             try:
                 await self._in_thread("close", closing.run)
-            finally:
-                started = self._clock.monotonic()
-                batch = self._store.commit(closing, self._clock.now_ns())
+            except BaseException:
+                # Committed all the same: a batch that is complete becomes the newest, one that is not is
+                # forgotten. What stopped it is what the caller wants to know; a cancellation must pass.
+                with contextlib.suppress(StoreError):
+                    self._store.commit(closing, self._clock.now_ns())
+                raise
+            started = self._clock.monotonic()
+            batch = self._store.commit(closing, self._clock.now_ns())
         finally:
             self._open_gate()
         took = self._clock.monotonic() - started
@@ -136,8 +142,13 @@ class Pipeline:
         try:
             await asyncio.shield(future)
         except asyncio.CancelledError:
-            # A thread cannot be cancelled, and what it works on must not be freed under it.
-            await asyncio.wait([future])
+            # A thread cannot be cancelled, and what it works on must not be freed under it: however often
+            # somebody cancels, this waits for it.
+            while not future.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([future])
+            if not future.cancelled():
+                future.exception()  # looked at, for nobody else asks for it any more
             raise
         self._monitoring.part(part, self._clock.monotonic() - started)
 
