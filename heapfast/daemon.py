@@ -16,7 +16,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,11 @@ async def serve(options: Options, *, stop: asyncio.Event | None = None, ready: a
 
 
 class Daemon:
-    """All parts, joined. Made by `build`."""
+    """All parts, joined. Made by `build`.
+
+    Attributes:
+        host, store, pipeline: for whoever drives or looks at them from beside, such as tests.
+    """
 
     def __init__(
         self,
@@ -124,9 +128,9 @@ class Daemon:
     ) -> None:
         self.host = host
         self.store = store
+        self.pipeline = pipeline
         self._access = access
         self._reflectors = reflectors
-        self._pipeline = pipeline
         self._windows = windows
 
     async def run_until(self, stop: asyncio.Event) -> None:
@@ -134,7 +138,7 @@ class Daemon:
         tasks = [
             asyncio.create_task(reflector.run(), name=f"reflector {i}") for i, reflector in enumerate(self._reflectors)
         ]
-        tasks.append(asyncio.create_task(self._pipeline.run(self._windows), name="pipeline"))
+        tasks.append(asyncio.create_task(self.pipeline.run(self._windows), name="pipeline"))
         tasks.append(asyncio.create_task(self._keep_credentials(), name="credentials"))
         tasks.append(asyncio.create_task(_freeze_garbage(), name="freeze"))
         stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -154,15 +158,28 @@ class Daemon:
             await asyncio.sleep(CREDENTIALS_SECONDS)
             try:
                 await self._access.refresh()
-            except ConfigError as error:
+            except (ConfigError, OSError) as error:
+                # A plugin that gives rubbish, or a child that cannot be started: the old ones may still do.
                 log.warning("credentials could not be renewed: %s", error)
 
 
 @contextlib.asynccontextmanager
-async def build(options: Options, access: ApiAccess, tls: ssl.SSLContext | None) -> AsyncIterator[Daemon]:
-    """Makes every part and hands each what it needs; takes them down again in reverse order."""
+async def build(
+    options: Options,
+    access: ApiAccess,
+    tls: ssl.SSLContext | None,
+    *,
+    clock: Clock | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> AsyncIterator[Daemon]:
+    """Makes every part and hands each what it needs; takes them down again in reverse order.
+
+    Args:
+        clock: what samples, windows and answers are dated by.
+        sleep: waits for windows, and between attempts to reach the API server, as that clock goes.
+    """
     async with contextlib.AsyncExitStack() as stack:
-        clock = Clock()
+        clock = clock or Clock()
         registry = CollectorRegistry()
         _add_process_metrics(registry)
         threads = options.threads or os.cpu_count() or 1
@@ -207,7 +224,14 @@ async def build(options: Options, access: ApiAccess, tls: ssl.SSLContext | None)
         client = await stack.enter_async_context(KubeClient(access))
         monitoring = KubeMonitoring(registry)
         reflectors: list[Reflector[Any]] = [
-            Reflector(kind, client, consumers[kind.name], ResourceMonitoring(monitoring, kind.name))
+            Reflector(
+                kind,
+                client,
+                consumers[kind.name],
+                ResourceMonitoring(monitoring, kind.name),
+                clock=clock,
+                sleep=sleep,
+            )
             for kind in (nodes_resource(), NAMESPACES, PODS)
         ]
 
@@ -215,7 +239,7 @@ async def build(options: Options, access: ApiAccess, tls: ssl.SSLContext | None)
         pipeline = Pipeline(
             store=store, scraper=scraper, gate=gate, clock=clock, executor=executor, monitoring=TickMonitoring(registry)
         )
-        windows = Windows(options.resolution_ns, SCRAPE_OFFSET_NS, clock)
+        windows = Windows(options.resolution_ns, SCRAPE_OFFSET_NS, clock, sleep)
         WindowCollector(windows, registry)
 
         # 8: answers
@@ -273,23 +297,27 @@ def serving_context(options: TlsOptions) -> ssl.SSLContext | None:
 
 
 def bind(options: ApiOptions) -> list[socket.socket]:
-    """The port's sockets, not listening yet.
+    """The port's sockets. Who connects already is answered once the host has started.
 
     Raises:
         ConfigError: the address is none of this machine's, or the port is in use.
     """
-    where = f"{options.listen_ip or '*'}:{options.port}"
+    where = f"{options.listen_ip or '*'}:{options.port} (--listen-ip, --heapster-port)"
     try:
+        if not options.listen_ip and socket.has_dualstack_ipv6():
+            return [socket.create_server(("", options.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)]
         found = socket.getaddrinfo(
             options.listen_ip or None, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        if not options.listen_ip and socket.has_dualstack_ipv6():
-            return [socket.create_server(("", options.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)]
-        return [socket.create_server(found[0][4][:2], family=found[0][0], backlog=1024)]
+        family, _, _, _, address = found[0]
+        return [socket.create_server(address, family=family, backlog=1024)]
+    except UnicodeError as error:  # from the codec for host names
+        raise ConfigError(f"cannot listen on {where}: it is no address and no name") from error
+    except socket.gaierror as error:
+        raise ConfigError(f"cannot listen on {where}: {error.strerror}") from error
     except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {where} (--listen-ip, --heapster-port): {error.strerror or error}"
-        ) from error
+        # Not its own text, in which create_server repeats the address.
+        raise ConfigError(f"cannot listen on {where}: {os.strerror(error.errno or 0)}") from error
 
 
 def _close_all(sockets: list[socket.socket]) -> None:
@@ -313,7 +341,7 @@ def _stop_on_signals() -> asyncio.Event:
 
 
 def _add_process_metrics(registry: CollectorRegistry) -> None:
-    prometheus_client.disable_created_metrics()
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
     prometheus_client.ProcessCollector(registry=registry)
     prometheus_client.GCCollector(registry=registry)
     prometheus_client.PlatformCollector(registry=registry)
