@@ -36,6 +36,7 @@ EXTENSIONS = [
     "heapfast._pack",
     "heapfast._ring",
     "heapfast._closing",
+    "heapfast._latest",
     "heapfast._core",
     # 7: answers as bytes
     "heapfast.render._json",

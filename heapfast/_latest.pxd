@@ -12,7 +12,7 @@ any more is gone with it; a node that fails keeps what it had until it is stale.
 """
 from heapfast._entities cimport Entities
 from heapfast._types cimport int64_t, uint8_t, uint32_t
-from heapfast.wire._rows cimport Rows, row_t
+from heapfast.wire._rows cimport row_t
 
 
 cdef struct point_t:
@@ -35,9 +35,13 @@ cdef struct node_answer_t:
 
 
 cdef struct pod_answer_t:
+    uint32_t* container        # owned; slots of the containers that the answer had
+    uint32_t n
+    uint32_t cap
     uint32_t answer
     uint32_t node              # slot of the node that gave it
-    uint8_t is_whole           # every container had CPU and memory
+    uint8_t is_whole           # every container has had CPU and memory
+    uint8_t is_sorted          # container[] is in order of name
 
 
 # What is served of one node or container.
@@ -65,21 +69,31 @@ cdef class Latest:
         track_t* container         # owned; by slot
         node_answer_t* node_answer # owned; by slot of the node
         pod_answer_t* pod_answer   # owned; by slot of the pod
-        uint32_t cap_nodes, cap_pods, cap_containers
-        uint32_t answers           # counts good answers
-        readonly int64_t resolution_ns    # fresh containers and staleness are measured by it
+        uint32_t n_nodes, n_nodes_answered, n_pods, n_containers   # entries of these arrays
+        uint32_t answer            # number of the answer that is being taken, or was last
+        uint32_t from_node         # whose it is
+        int64_t now_ns             # wall time of it
+        readonly int64_t resolution_ns    # what is fresh, and what stale, is measured by it
         readonly int64_t stale_ns         # after so long without an answer nothing of a node is served
 
-    # One good answer of a node; rows as parse_resource makes them. now_ns: wall time.
-    cdef int ingest(self, Rows rows, uint32_t node, int64_t now_ns) except -1
+    # One good answer, told by the store as it ingests it: begin, then each of its entities.
+    cdef int begin(self, uint32_t node, int64_t now_ns) except -1
+    cdef int take_node(self, uint32_t node, const row_t* row) except -1
+    cdef int take_container(self, uint32_t pod, uint32_t container, const row_t* row) except -1
+    cdef void forget(self, int kind, uint32_t slot) noexcept     # the slot is about to be given back
+
     # What is served of a node.
     cdef usage_status_t node_usage(self, uint32_t node, int64_t now_ns, usage_t* out) noexcept nogil
     # What is served of one container, without a look at its pod.
     cdef usage_status_t container_usage(self, uint32_t container, usage_t* out) noexcept nogil
-    # The containers of a pod that are served, sorted by name: *slots is borrowed until the next call.
-    # OUT *n: how many; time and window of the pod (of its container with the earliest time) in *out,
+    # The containers of a pod that are served, sorted by name: *slots is borrowed until the next ingest.
+    # OUT *n: how many; time and window of the pod (those of its container with the earliest time) in *out,
     # whose cpu and memory are the sums. Anything but USAGE_OK: the pod is not served.
     cdef usage_status_t pod_usage(
         self, uint32_t pod, int64_t now_ns, const uint32_t** slots, uint32_t* n, usage_t* out
     ) noexcept nogil
-    cdef void forget(self, int kind, uint32_t slot) noexcept     # the slot is about to be given back
+
+    cdef bint _is_current(self, const pod_answer_t* p, int64_t now_ns, usage_status_t* why) noexcept nogil
+    cdef void _point(self, const row_t* row, point_t* point) noexcept
+    cdef void _sort(self, pod_answer_t* p) noexcept nogil
+    cdef void _update(self, track_t* track, const point_t* point, bint is_container) noexcept nogil
