@@ -21,37 +21,64 @@ cdef extern from *:
     int heapfast_popcount64(uint64_t) noexcept nogil
 
 
-cdef inline int measure(
-    const uint64_t* number, uint64_t mask, uint64_t* base_out, uint8_t* shift_out
-) noexcept nogil:
-    """Bits a number for one block (signed numbers, given modulo 2^64), with base and shift."""
-    cdef int64_t low = 0, high = 0, value
+cdef inline int measure(const uint64_t* number, uint64_t* base_out, uint8_t* shift_out) noexcept nogil:
+    """Bits a number for 64 of them (signed, given modulo 2^64), with base and shift. Straight loops, no branches."""
+    cdef int64_t low = <int64_t>number[0], high = low, value
     cdef uint64_t differing = 0
-    cdef uint64_t rest = mask
-    cdef bint first = True
     cdef int i
-    while rest:
-        i = heapfast_ctz64(rest)
-        rest &= rest - 1
+    for i in range(1, 64):
         value = <int64_t>number[i]
-        if first:
-            low = high = value
-            first = False
-        elif value < low:
-            low = value
-        elif value > high:
-            high = value
+        low = value if value < low else low
+        high = value if value > high else high
+        # Low zero bits that all differences to one number share, all differences to any other do.
+        differing |= number[i] - number[0]
     base_out[0] = <uint64_t>low
-    rest = mask
-    while rest:
-        i = heapfast_ctz64(rest)
-        rest &= rest - 1
-        differing |= number[i] - <uint64_t>low
+    shift_out[0] = 0
     if differing == 0:
-        shift_out[0] = 0
         return 0
     shift_out[0] = <uint8_t>heapfast_ctz64(differing)
     return 64 - heapfast_clz64((<uint64_t>high - <uint64_t>low) >> shift_out[0])
+
+
+cdef inline uint64_t load_block(
+    const int64_t* value, const int64_t* newer, uint32_t n, uint32_t n_newer, uint64_t* plain, uint64_t* delta
+) noexcept nogil:
+    """Fills in 64 values and their differences to the newer ones; the mask of samples. Absent ones equal the first."""
+    cdef uint64_t mask = 0, base
+    cdef uint32_t i, first
+    for i in range(n):
+        mask |= <uint64_t>(value[i] != absent_i64()) << i
+    if mask == 0:
+        return 0
+    first = heapfast_ctz64(mask)
+    for i in range(64):
+        plain[i] = <uint64_t>value[i if (mask >> i) & 1 else first]
+        delta[i] = plain[i]
+    for i in range(n_newer):
+        base = 0 if newer[i] == absent_i64() else <uint64_t>newer[i]
+        delta[i] -= base
+    if mask != ~<uint64_t>0:
+        for i in range(64):
+            if not (mask >> i) & 1:
+                delta[i] = delta[first]
+    return mask
+
+
+cdef inline void put_block(
+    const uint64_t* number, uint64_t base, int shift, int width, uint64_t* bits
+) noexcept nogil:
+    """Writes 64 numbers of `width` bits, 1 .. 64, which are `width` words."""
+    cdef uint64_t word = 0, n
+    cdef int filled = 0, i
+    for i in range(64):
+        n = (number[i] - base) >> shift
+        word |= n << filled
+        filled += width
+        if filled >= 64:
+            bits[0] = word
+            bits += 1
+            filled -= 64
+            word = n >> (width - filled) if filled else 0
 
 
 cdef int pack_column(
@@ -64,72 +91,53 @@ cdef int pack_column(
     cdef uint32_t n_blocks = (n + 63) // 64
     cdef uint64_t plain[64]
     cdef uint64_t delta[64]
-    cdef uint64_t base, base_delta, mask, rest, number
-    cdef uint64_t* numbers
-    cdef uint64_t* bigger
+    cdef uint64_t base, base_delta
+    cdef uint64_t* smaller
     cdef uint8_t shift, shift_delta
-    cdef uint32_t block, slot, cap = n_blocks * 8 + 1, used = 0, bit
-    cdef int width, width_delta, i
+    cdef uint32_t block, start, used = 0
+    cdef int width, width_delta
     cdef block_t* b
     memset(out, 0, sizeof(packed_t))
     out.block = <block_t*>calloc(n_blocks if n_blocks else 1, sizeof(block_t))
-    out.bits = <uint64_t*>calloc(cap, sizeof(uint64_t))
+    # As much as a column can need: what is not written to is not resident, and goes back below.
+    out.bits = <uint64_t*>malloc((<size_t>n_blocks * 64 + 1) * sizeof(uint64_t))
     if out.block == NULL or out.bits == NULL:
         packed_clear(out)
         return -1
     out.n = n
+    if newer == NULL:
+        n_newer = 0
     for block in range(n_blocks):
         b = &out.block[block]
-        mask = 0
-        for i in range(64):
-            slot = block * 64 + i
-            if slot >= n:
-                break
-            if value[slot] == absent_i64():
-                continue
-            mask |= <uint64_t>1 << i
-            plain[i] = <uint64_t>value[slot]
-            delta[i] = plain[i]
-            if newer != NULL and slot < n_newer and newer[slot] != absent_i64():
-                delta[i] -= <uint64_t>newer[slot]
-        b.mask = mask
         b.offset = used
-        if mask == 0:
+        start = block * 64
+        b.mask = load_block(
+            value + start, newer + start if start < n_newer else NULL, min(n - start, 64),
+            min(n_newer - start, 64) if start < n_newer else 0, plain, delta,
+        )
+        if b.mask == 0:
             continue
-        width = measure(plain, mask, &base, &shift)
-        numbers = plain
-        if newer != NULL and width:
-            width_delta = measure(delta, mask, &base_delta, &shift_delta)
+        width = measure(plain, &base, &shift)
+        if start < n_newer and width:
+            width_delta = measure(delta, &base_delta, &shift_delta)
             if width_delta < width:
-                width, base, shift, numbers = width_delta, base_delta, shift_delta, delta
+                width, base, shift = width_delta, base_delta, shift_delta
                 b.relative = 1
         b.base = <int64_t>base
         b.width = <uint8_t>width
         b.shift = shift
         if width == 0:
             continue
-        if used + width + 1 > cap:
-            bigger = <uint64_t*>realloc(out.bits, (<size_t>cap * 2 + width) * sizeof(uint64_t))
-            if bigger == NULL:
-                packed_clear(out)
-                return -1
-            out.bits = bigger
-            memset(bigger + cap, 0, (<size_t>cap + width) * sizeof(uint64_t))
-            cap = cap * 2 + width
-        rest = mask
-        while rest:
-            i = heapfast_ctz64(rest)
-            rest &= rest - 1
-            number = (numbers[i] - base) >> shift
-            bit = i * width
-            out.bits[used + (bit >> 6)] |= number << (bit & 63)
-            if (bit & 63) + width > 64:
-                out.bits[used + (bit >> 6) + 1] |= number >> (64 - (bit & 63))
+        if b.relative:
+            put_block(delta, base, shift, width, out.bits + used)
+        else:
+            put_block(plain, base, shift, width, out.bits + used)
         used += width
+    out.bits[used] = 0
     out.n_words = used
-    bigger = <uint64_t*>realloc(out.bits, (<size_t>used + 1) * sizeof(uint64_t))
-    if bigger != NULL:
-        out.bits = bigger
+    smaller = <uint64_t*>realloc(out.bits, (<size_t>used + 1) * sizeof(uint64_t))
+    if smaller != NULL:
+        out.bits = smaller
     return 0
 
 
