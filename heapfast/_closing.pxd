@@ -13,7 +13,8 @@ from heapfast._types cimport N_KINDS, int64_t, uint8_t, uint32_t
 cdef class Spare:
     cdef:
         Batch batch
-        Batch model                 # the open batch of now: the next one will have the same columns
+        Batch model                 # the open batch of now: the next one will have its columns
+        Batch known                 # the newest closed batch, or None: if that has them too
         uint32_t n[N_KINDS]
         frame_t* like[N_KINDS]      # borrowed from model
 
@@ -53,5 +54,6 @@ cdef class Closing:
     cdef int _sum_cluster(self) noexcept nogil
     cdef int _node_autoscaling(self) noexcept nogil
     cdef int _count(self) noexcept nogil
+    cdef void _drop_empty_columns(self) noexcept nogil
     cdef int _pack(self) noexcept nogil
     cdef int _add(self, int child, int parent, int metric, const uint32_t* owner) noexcept nogil

@@ -124,6 +124,7 @@ cdef class Spare:
         with nogil:
             failed = self._prepare()
         self.model = None
+        self.known = None
         if failed:
             raise MemoryError("cannot prepare the next batch: out of memory")
 
@@ -136,7 +137,12 @@ cdef class Spare:
                 return -1
             for m in range(N_METRICS):
                 # The pointer may be set by the loop meanwhile; either answer is fine.
-                if self.like[kind].column[m] != NULL and frame_column(f, m) == NULL:
+                if self.like[kind].column[m] == NULL:
+                    continue
+                # Nobody had it in the last batch: a custom metric whose pods are gone.
+                if self.known is not None and self.known.frame[kind].column[m] == NULL:
+                    continue
+                if frame_column(f, m) == NULL:
                     return -1
         return 0
 
@@ -195,6 +201,7 @@ cdef class Closing:
             if index_children(self.batch.frame, kind):
                 return -1
         self._count()
+        self._drop_empty_columns()
         for kind in range(N_KINDS):
             free(self.batch.frame[kind].answer)
             self.batch.frame[kind].answer = NULL
@@ -541,6 +548,23 @@ cdef class Closing:
             for slot in range(f.n):
                 f.n_present += f.present[slot] != PRESENT_NO
         return 0
+
+    cdef void _drop_empty_columns(self) noexcept nogil:
+        """Columns that were made ready for targets, and that no target had anything for."""
+        cdef int kind, m
+        cdef uint32_t slot
+        cdef frame_t* f
+        for kind in range(N_KINDS):
+            f = &self.batch.frame[kind]
+            for m in range(N_METRICS):
+                if f.column[m] == NULL:
+                    continue
+                slot = 0
+                while slot < f.n and f.column[m][slot] == absent_i64():
+                    slot += 1
+                if slot == f.n:
+                    free(f.column[m])
+                    f.column[m] = NULL
 
     cdef int _pack(self) noexcept nogil:
         cdef int kind, m

@@ -544,6 +544,7 @@ cdef class Store:
             spare.n[kind] = self.entities.table[kind].n
             spare.like[kind] = &self.open.frame[kind]
         spare.model = self.open
+        spare.known = self.ring.newest
         return spare
 
     def swap(self, int64_t timestamp_ns, Spare spare=None):

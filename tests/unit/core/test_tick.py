@@ -12,7 +12,7 @@ from heapfast._core import Store
 from heapfast.catalog.keys import Kind
 from heapfast.errors import StoreError
 from tests.unit.core.cluster import WEB, Cluster, spec
-from tests.unit.store.rows import SECOND_NS, T0_NS, container, node, pod, resource
+from tests.unit.store.rows import SECOND_NS, T0_NS, Row, container, custom, node, pod, resource
 
 SHOP = ("namespace:shop", "namespace:shop/pod:web", "namespace:shop/pod:web/container:c")
 
@@ -134,6 +134,29 @@ def test_a_prepared_spare_starts_without_samples(cluster: Cluster) -> None:
     closing.run()
     cluster.store.commit(closing, cluster.at)
     assert cluster.tick().keys() == ["cluster"]
+
+
+def test_columns_that_nobody_fills_are_not_made_for_ever(cluster: Cluster) -> None:
+    """A spare has the columns of the open batch: those of custom metrics whose pods were gone stayed."""
+
+    def tick(*rows: Row) -> int:
+        cluster.ingest(*rows)
+        spare = cluster.store.make_spare()
+        spare.prepare()
+        cluster.at += 15 * SECOND_NS
+        closing = cluster.store.swap(cluster.at, spare)
+        closing.run()
+        cluster.store.commit(closing, cluster.at)
+        size = cluster.store.stats()["open_bytes"]
+        assert isinstance(size, int)
+        return size
+
+    rows = [container("a", f"p{n}", "c", {"memory/usage": 1}, at=cluster.at) for n in range(100)]
+    lean = [tick(*rows) for _ in range(3)][-1]
+    customs = container("a", "p0", "c", custom=[custom(f"m{n}", n) for n in range(50)])
+    fat = [tick(*rows, customs) for _ in range(3)][-1]
+    assert fat >= lean + 50 * 100 * 8
+    assert [tick(*rows) for _ in range(3)][-1] == lean
 
 
 def test_a_spare_fits_the_batch_it_was_made_for(cluster: Cluster) -> None:
