@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import hypothesis
@@ -20,10 +22,16 @@ import uvloop
 
 import heapfast
 from heapfast._build import BUILD_ROW
+from tests.shared import REPOSITORY
 
 # The same examples on every machine and every run; how long one takes is pytest-timeout's business.
 hypothesis.settings.register_profile("heapfast", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("heapfast")
+
+# Tests share bench's scenarios. Putting the tree on sys.path for that would put its heapfast there too.
+_bench = ModuleType("bench")
+_bench.__path__ = [str(REPOSITORY / "bench")]
+sys.modules.setdefault("bench", _bench)
 
 _unhandled: list[str] = []
 
