@@ -41,6 +41,7 @@ cdef struct exposition_t:
     span_t bare                # the last name that stood outside quotes: most lines begin as the one before
     bint openmetrics           # OpenMetrics: times are seconds, there may be exemplars, and "# EOF" is the last line
     bint crlf                  # lines may end in CR LF
+    bint ended                 # "# EOF" of OpenMetrics was there
 
 cdef struct label_t:
     span_t name

@@ -222,9 +222,8 @@ cdef bint skip_comment(exposition_t* e) noexcept nogil:
         if e.crlf and (stop - 1)[0] == c'\r':
             size -= 1
         if size == 5 and memcmp(line, <const char*> "# EOF", 5) == 0:
+            e.ended = True
             return e.at == e.end or fail(e, e.at, EXPOSITION_EOF)
-        if e.at == e.end:
-            return fail(e, e.end, EXPOSITION_EOF)
     return True
 
 
@@ -260,8 +259,7 @@ cdef void open_exposition(exposition_t* e, const char* text, size_t size, char* 
     e.arena = arena
     e.name.ptr = e.bare.ptr = NULL
     e.name.len = e.bare.len = 0
-    e.openmetrics = False
-    e.crlf = False
+    e.openmetrics = e.crlf = e.ended = False
 
 
 cdef bint next_sample(exposition_t* e) noexcept nogil:
@@ -271,14 +269,12 @@ cdef bint next_sample(exposition_t* e) noexcept nogil:
         if first == c'#':
             if not skip_comment(e):
                 return False
-            if e.openmetrics and e.at == e.end:
-                return False
         elif first == c'\n' or (e.crlf and first == c'\r'):
             if not end_line(e):
                 return False
         else:
             return scan_name(e)
-    if e.openmetrics:
+    if e.openmetrics and not e.ended:
         fail(e, e.end, EXPOSITION_EOF)
     return False
 
