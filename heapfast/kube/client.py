@@ -1,8 +1,8 @@
 """The HTTP side of the API server.
 
-In      paths and parameters
+In      paths and parameters, bodies of reviews
 Out     bodies, or the lines of a watch, as bytes
-Callers watch
+Callers watch, reviews, auth_config
 Source  the Kubernetes API: Status bodies, Retry-After, 401 for credentials that ended
 Never   reads JSON other than an error's, retries (but once after a 401), or shows a token
 """
@@ -28,6 +28,7 @@ from heapfast.kube.objects import Status
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 GET_TIMEOUT_SECONDS: Final = 60.0
+POST_TIMEOUT_SECONDS: Final = 10.0
 #: A watch is ended by the server; it gets this long beyond its time before we end it.
 WATCH_GRACE_SECONDS: Final = 30.0
 #: One line of a watch is one object. etcd takes 1.5 MB at most by default.
@@ -67,6 +68,16 @@ class KubeClient:
         async with self._answer(path, params or {}, limits) as response:
             return await response.read()
 
+    async def post(self, path: str, body: bytes, params: Mapping[str, str] | None = None) -> bytes:
+        """Post JSON and fetch the whole answer.
+
+        Raises:
+            KubeError: no answer, or one that is neither 200 nor 201, as in `get`.
+        """
+        limits = ClientTimeout(total=POST_TIMEOUT_SECONDS, sock_connect=CONNECT_TIMEOUT_SECONDS)
+        async with self._answer(path, params or {}, limits, body) as response:
+            return await response.read()
+
     @asynccontextmanager
     async def watch(
         self, path: str, params: Mapping[str, str], *, timeout_seconds: int
@@ -89,31 +100,39 @@ class KubeClient:
 
     @asynccontextmanager
     async def _answer(
-        self, path: str, params: Mapping[str, str], limits: ClientTimeout
+        self, path: str, params: Mapping[str, str], limits: ClientTimeout, body: bytes | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One answer with status 200; whatever goes wrong until it has been read is a KubeError."""
+        """One answer of success, to a POST if there is a body; what goes wrong until it was read is a KubeError."""
+        verb, successes = ("get", (200,)) if body is None else ("post", (200, 201))
         try:
             await self._access.refresh()
             for is_last_try in (False, True):
-                async with await self._request(path, params, limits) as response:
-                    if response.status == 200:
+                async with await self._request(path, params, limits, body) as response:
+                    if response.status in successes:
                         yield response
                         return
                     if response.status != 401 or is_last_try or not await self._access.refresh(refused=True):
-                        raise await _answer_error(path, response)
+                        raise await _answer_error(verb, path, response)
                 await self._drop_connections()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             told = _transport_error(f"{self._access.server}{path}", error)
             # What the proxy refused holds its URL, password included, which a logged traceback would show.
             raise told from (None if told.reason == "proxy" else error)
 
-    async def _request(self, path: str, params: Mapping[str, str], limits: ClientTimeout) -> aiohttp.ClientResponse:
+    async def _request(
+        self, path: str, params: Mapping[str, str], limits: ClientTimeout, body: bytes | None
+    ) -> aiohttp.ClientResponse:
         # A token is worth the whole cluster, so it goes over TLS only (quirk Q24).
         token = self._access.token() if self._access.server.startswith("https://") else None
-        return await self._get_session().get(
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        return await self._get_session().request(
+            "GET" if body is None else "POST",
             self._access.server + path,
             params=params,
-            headers={"Authorization": f"Bearer {token}"} if token else {},
+            data=body,
+            headers=headers,
             timeout=limits,
             proxy=self._access.proxy,
             server_hostname=self._access.tls_server_name,
@@ -176,7 +195,7 @@ async def _lines(path: str, stream: aiohttp.StreamReader) -> AsyncGenerator[byte
         yield bytes(pending)
 
 
-async def _answer_error(path: str, response: aiohttp.ClientResponse) -> KubeError:
+async def _answer_error(verb: str, path: str, response: aiohttp.ClientResponse) -> KubeError:
     """Read what an answer that is not 200 says about itself."""
     body = await response.content.read(MAX_ERROR_BODY_BYTES)
     status = Status()
@@ -187,13 +206,16 @@ async def _answer_error(path: str, response: aiohttp.ClientResponse) -> KubeErro
         response.status,
         status.message or response.reason or "",
         _retry_after(response.headers.get("Retry-After")) or status.retry_after_seconds,
+        verb=verb,
     )
 
 
-def status_error(path: str, code: int, message: str, retry_after_seconds: float | None) -> KubeError:
+def status_error(
+    path: str, code: int, message: str, retry_after_seconds: float | None, *, verb: str = "get"
+) -> KubeError:
     """The error for a Status, whether it came as an answer or as an event."""
     return KubeError(
-        f"cannot get {path}: got status {code}{f' ({message})' if message else ''}, want 200",
+        f"cannot {verb} {path}: got status {code}{f' ({message})' if message else ''}, want 200",
         code,
         reason=f"status_{code}",
         retry_after_seconds=retry_after_seconds,
