@@ -1,0 +1,174 @@
+"""What callers may do, as the API server's SubjectAccessReview knows it.
+
+In      User and Attributes
+Out     nothing when they may; Forbidden or Undecided otherwise
+Callers chain.py
+Source  spec/metrics-k8s-io.md 11.3; recorded answers `auth/policy`, `auth/answers`, `auth/cache`, `auth/failing`
+Never   lets a request pass because something failed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, Protocol
+
+from heapfast.auth.attributes import Attributes
+from heapfast.auth.identity import MASTERS_GROUP, User
+from heapfast.auth.monitoring import AuthMonitoring
+from heapfast.auth.refusals import Forbidden, Undecided
+from heapfast.auth.review_cache import MAX_ENTRIES, ReviewCache
+from heapfast.clock import Clock
+from heapfast.errors import KubeError
+from heapfast.store.requirement import Operator, Requirement
+
+#: --authorization-webhook-cache-authorized-ttl and -unauthorized-ttl
+AUTHORIZED_TTL_SECONDS: Final = 10.0
+UNAUTHORIZED_TTL_SECONDS: Final = 10.0
+#: --authorization-always-allow-paths
+ALWAYS_ALLOW_PATHS: Final = ("/healthz", "/readyz", "/livez")
+#: A decision on larger attributes is not kept: callers choose their size.
+MAX_KEPT_ATTRIBUTES: Final = 10_000
+
+# What reviews can say; numbers have no form there, and an authorizer that sees fewer conditions allows less.
+_OPERATORS: Final = {
+    Operator.IN: "In",
+    Operator.NOT_IN: "NotIn",
+    Operator.EXISTS: "Exists",
+    Operator.DOES_NOT_EXIST: "DoesNotExist",
+}
+
+
+class AccessAnswer(Protocol):
+    """`status` of a SubjectAccessReview."""
+
+    @property
+    def allowed(self) -> bool: ...
+
+    @property
+    def denied(self) -> bool: ...
+
+    @property
+    def reason(self) -> str: ...
+
+
+class AccessReviewer:
+    """Decides, and remembers decisions for a while.
+
+    Args:
+        review: takes `spec` of a SubjectAccessReview; raises KubeError when the API server gives no answer.
+        always_allow_paths: open to everybody; a trailing `*` opens what begins so.
+        authorized_ttl_seconds, unauthorized_ttl_seconds: how long decisions count.
+    """
+
+    def __init__(
+        self,
+        review: Callable[[dict[str, Any]], Awaitable[AccessAnswer]],
+        *,
+        monitoring: AuthMonitoring,
+        clock: Clock,
+        always_allow_paths: Iterable[str] = ALWAYS_ALLOW_PATHS,
+        authorized_ttl_seconds: float = AUTHORIZED_TTL_SECONDS,
+        unauthorized_ttl_seconds: float = UNAUTHORIZED_TTL_SECONDS,
+        max_entries: int = MAX_ENTRIES,
+    ) -> None:
+        self._review = review
+        self._monitoring = monitoring
+        self._clock = clock
+        paths = tuple(always_allow_paths)
+        self._open_paths = frozenset(path for path in paths if not path.endswith("*"))
+        self._open_prefixes = tuple(path[:-1] for path in paths if path.endswith("*"))
+        self._cache: ReviewCache[tuple[User, Attributes], AccessAnswer] = ReviewCache(
+            lambda answer: authorized_ttl_seconds if answer.allowed else unauthorized_ttl_seconds,
+            clock=clock,
+            max_entries=max_entries,
+        )
+
+    def is_open(self, attributes: Attributes) -> bool:
+        """Whether the request is about a path that everybody may ask for."""
+        if attributes.is_resource:
+            return False
+        return attributes.path in self._open_paths or attributes.path.startswith(self._open_prefixes)
+
+    async def authorize(self, user: User, attributes: Attributes) -> None:
+        """Return when the user may.
+
+        Raises:
+            Forbidden: they may not.
+            Undecided: there was no answer, or one that contradicts itself.
+        """
+        if MASTERS_GROUP in user.groups or self.is_open(attributes):
+            self._monitoring.allowed()
+            return
+        key = (user, attributes)
+        answer = self._cache.find(key)
+        if answer is None:
+            answer = await self._find_answer(key)
+        if not answer.allowed:
+            self._monitoring.denied()
+            raise Forbidden(user, attributes, answer.reason)
+        self._monitoring.allowed()
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        await self._cache.close()
+
+    async def _find_answer(self, key: tuple[User, Attributes]) -> AccessAnswer:
+        keep = key[1].size() <= MAX_KEPT_ATTRIBUTES
+        try:
+            return await self._cache.ask(key, lambda: self._ask(*key), keep=keep)
+        except Undecided:
+            self._monitoring.undecided()
+            raise
+
+    async def _ask(self, user: User, attributes: Attributes) -> AccessAnswer:
+        started = self._clock.monotonic()
+        code = "200"
+        try:
+            answer = await self._review(review_spec(user, attributes))
+        except KubeError as error:
+            code = str(error.status or "<error>")
+            raise Undecided(f"the API server reviewed no access ({error.reason})") from error
+        finally:
+            self._monitoring.authz_review(code, self._clock.monotonic() - started)
+        if answer.allowed and answer.denied:
+            raise Undecided("the API server allows and denies at once")
+        return answer
+
+
+def review_spec(user: User, attributes: Attributes) -> dict[str, Any]:
+    """Give `spec` of the SubjectAccessReview; members that say nothing are left out."""
+    spec: dict[str, Any] = {}
+    if attributes.is_resource:
+        spec["resourceAttributes"] = _without_empty(
+            namespace=attributes.namespace,
+            verb=attributes.verb,
+            group=attributes.group,
+            version=attributes.version,
+            resource=attributes.resource,
+            subresource=attributes.subresource,
+            name=attributes.name,
+            fieldSelector=_selector(attributes.field_selector),
+            labelSelector=_selector(sorted(attributes.label_selector, key=_key)),
+        )
+    else:
+        spec["nonResourceAttributes"] = _without_empty(path=attributes.path, verb=attributes.verb)
+    spec |= _without_empty(user=user.name, groups=user.groups, extra=dict(user.extra), uid=user.uid)
+    return spec
+
+
+def _without_empty(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value}
+
+
+def _selector(selector: Iterable[Requirement]) -> dict[str, Any] | None:
+    requirements = [
+        {"key": requirement.key, "operator": _OPERATORS[requirement.operator]}
+        | _without_empty(values=requirement.values)
+        for requirement in selector
+        if requirement.operator in _OPERATORS
+    ]
+    return {"requirements": requirements} if requirements else None
+
+
+def _key(requirement: Requirement) -> str:
+    return requirement.key

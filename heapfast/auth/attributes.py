@@ -1,0 +1,146 @@
+"""What a request asks for, in the words of Kubernetes' authorizers.
+
+In      method, decoded path and raw query
+Out     Attributes: a verb on a resource, or on a path
+Callers chain.py; whoever routes the request must read namespace and name from here
+Source  spec/metrics-k8s-io.md 11.3; recorded answers `auth/review-allow`, `auth/review-deny`
+Never   refuses: a request that makes no sense still has attributes, and answers come after permission
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from heapfast.errors import QueryError
+from heapfast.store.requirement import Operator, Selector
+
+_VERBS: Final = {
+    "POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"
+}  # fmt: skip
+#: Path elements between version and resource that are verbs, from before there were others.
+_PATH_VERBS: Final = frozenset(("proxy", "watch"))
+#: What follows the name of a namespace and is not a resource in it.
+_NAMESPACE_SUBRESOURCES: Final = frozenset(("status", "finalize"))
+_COLLECTION_VERBS: Final = frozenset(("list", "watch", "deletecollection"))
+#: Requests whose attributes are remembered, and up to which size: autoscalers repeat theirs every few seconds.
+REMEMBERED: Final = 4096
+MAX_REMEMBERED_BYTES: Final = 1024
+
+
+class Attributes(NamedTuple):
+    """One request; each member is "" when the request has none.
+
+    Attributes:
+        is_resource: whether it is about a resource; else `path` says what about.
+        verb: of resources list, get, watch ...; of paths the method in lower case.
+        label_selector, field_selector: of collections; a selector that cannot be read is none.
+    """
+
+    verb: str
+    path: str
+    is_resource: bool = False
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    label_selector: Selector = ()
+    field_selector: Selector = ()
+
+    def __str__(self) -> str:
+        if not self.is_resource:
+            return f"{self.verb} path {self.path!r}"
+        where = f" in namespace {self.namespace!r}" if self.namespace else ""
+        return f"{self.verb} {self.group}/{self.version} {self.resource!r} {self.name!r}{where}"
+
+    def size(self) -> int:
+        """Characters of all texts together."""
+        texts = sum(len(member) for member in self if isinstance(member, str))
+        return texts + sum(
+            len(requirement.key) + sum(map(len, requirement.values))
+            for requirement in (*self.label_selector, *self.field_selector)
+        )
+
+
+class QueryParsers(NamedTuple):
+    """How the parts of a query are read; the REST side's own, so that both read the same.
+
+    Attributes:
+        query: raw query to first values.
+        labels, fields: raise QueryError for a text that is no selector.
+    """
+
+    query: Callable[[bytes], Mapping[str, str]]
+    labels: Callable[[str], Selector]
+    fields: Callable[[str], Selector]
+
+
+class AttributeReader:
+    """Reads requests, and remembers what it read."""
+
+    def __init__(self, parsers: QueryParsers) -> None:
+        self._parsers = parsers
+        self._remembered = lru_cache(REMEMBERED)(self._read)
+
+    def read(self, method: str, path: str, query: bytes) -> Attributes:
+        """Read one request.
+
+        Args:
+            path: percent-decoded.
+            query: what follows the question mark, as it came.
+        """
+        if len(path) + len(query) <= MAX_REMEMBERED_BYTES:
+            return self._remembered(method, path, query)
+        return self._read(method, path, query)
+
+    def _read(self, method: str, path: str, query: bytes) -> Attributes:
+        parts = path.strip("/").split("/")
+        # What stands before the version: /api, or /apis and a group.
+        n_before = {"api": 1, "apis": 2}.get(parts[0], 0)
+        if n_before == 0 or len(parts) < 3 or len(parts) <= n_before + 1:
+            return Attributes(method.lower(), path)
+        group = parts[1] if n_before == 2 else ""
+        version, *rest = parts[n_before:]
+        verb = _VERBS.get(method, "")
+        if rest[0] in _PATH_VERBS and len(rest) > 1:
+            verb, *rest = rest
+        namespace = ""
+        if rest[0] == "namespaces" and len(rest) > 1:
+            namespace = rest[1]
+            if len(rest) > 2 and rest[2] not in _NAMESPACE_SUBRESOURCES:
+                rest = rest[2:]
+        name = rest[1] if len(rest) > 1 else ""
+        subresource = rest[2] if len(rest) > 2 and verb != "proxy" else ""
+        params = self._parsers.query(query)
+        names_no_object = verb == "get" and not name
+        if names_no_object:
+            verb = "list" if params.get("watch", "0").lower() in ("0", "false") else "watch"
+        elif verb == "delete" and not name:
+            verb = "deletecollection"
+        labels, fields = self._read_selectors(params) if verb in _COLLECTION_VERBS else ((), ())
+        if names_no_object:
+            name = _exact_name(fields)
+        return Attributes(verb, path, True, group, version, rest[0], subresource, namespace, name, labels, fields)
+
+    def _read_selectors(self, params: Mapping[str, str]) -> tuple[Selector, Selector]:
+        labels = _parse(self._parsers.labels, params.get("labelSelector", ""))
+        return labels, _parse(self._parsers.fields, params.get("fieldSelector", ""))
+
+
+def _parse(parser: Callable[[str], Selector], text: str) -> Selector:
+    try:
+        return parser(text) if text else ()
+    except QueryError:
+        return ()
+
+
+def _exact_name(fields: Selector) -> str:
+    """The only name that a field selector leaves; "" when it leaves more, or one that no object can have."""
+    for requirement in fields:
+        if requirement.key == "metadata.name" and requirement.operator is Operator.IN:
+            name = requirement.values[0]
+            return "" if name in (".", "..") or "/" in name or "%" in name else name
+    return ""

@@ -1,0 +1,98 @@
+"""Whose certificates count at this moment.
+
+In      settings of the cluster's config map, and of flags, which win
+Out     the front proxy's and the client certificates' authenticators; the handshake learns new authorities
+Callers config_map.py and daemon change it, chain.py asks it for every request
+Source  spec/metrics-k8s-io.md 11.1
+Never   goes half way: settings with a fault change nothing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from heapfast.auth.request_header import FrontProxy, RemoteHeaders
+from heapfast.auth.x509 import CertificateCheck, ClientCertificates
+from heapfast.errors import ConfigError
+
+
+class FrontProxySettings(NamedTuple):
+    """Who is a front proxy, and which headers it sends.
+
+    Attributes:
+        ca_pem: authorities of front proxies' certificates.
+        allowed_names: common names; empty for all.
+    """
+
+    ca_pem: str
+    allowed_names: frozenset[str] = frozenset()
+    headers: RemoteHeaders = RemoteHeaders()
+
+
+class AuthSettings(NamedTuple):
+    """What certificates mean; None where nothing is said.
+
+    Attributes:
+        client_ca_pem: authorities of clients' certificates.
+        front_proxy: without it no caller can ask on another's behalf.
+    """
+
+    client_ca_pem: str | None = None
+    front_proxy: FrontProxySettings | None = None
+
+
+class Trust:
+    """The authenticators in force. Belongs to the loop.
+
+    Attributes:
+        front_proxy: None when there is none.
+        client_certificates: None when client certificates say nothing.
+
+    Args:
+        add_to_handshake: makes new connections accept the certificates of these authorities (PEM). What it was
+            once given it keeps; certificates of a former authority pass the handshake and are refused here.
+    """
+
+    def __init__(self, add_to_handshake: Callable[[str], None]) -> None:
+        self._add_to_handshake = add_to_handshake
+        self._cluster = AuthSettings()
+        self._flags = AuthSettings()
+        self.front_proxy: FrontProxy | None = None
+        self.client_certificates: ClientCertificates | None = None
+
+    def use_cluster(self, settings: AuthSettings) -> None:
+        """Take what the cluster says, where no flag says something else.
+
+        Raises:
+            ConfigError: an authority cannot be read.
+        """
+        self._use(settings, self._flags)
+        self._cluster = settings
+
+    def use_flags(self, settings: AuthSettings) -> None:
+        """Take what flags say; raises as `use_cluster`."""
+        self._use(self._cluster, settings)
+        self._flags = settings
+
+    def _use(self, cluster: AuthSettings, flags: AuthSettings) -> None:
+        client_ca_pem = flags.client_ca_pem or cluster.client_ca_pem
+        proxy = flags.front_proxy or cluster.front_proxy
+        client_certificates = ClientCertificates(_read_ca(client_ca_pem, "client CA")) if client_ca_pem else None
+        front_proxy = (
+            FrontProxy(_read_ca(proxy.ca_pem, "request-header CA"), proxy.allowed_names, proxy.headers)
+            if proxy
+            else None
+        )
+        for pem in (client_ca_pem, proxy.ca_pem if proxy else None):
+            if pem:
+                self._add_to_handshake(pem)
+        self.client_certificates = client_certificates
+        self.front_proxy = front_proxy
+
+
+def _read_ca(pem: str, what: str) -> CertificateCheck:
+    try:
+        return CertificateCheck(pem)
+    except ValueError as error:
+        raise ConfigError(f"cannot use the {what}: want PEM certificates, got none that can be read") from error
