@@ -5,8 +5,8 @@ Out     a packed_t, about as large as the column's surprises
 Callers _closing packs, _ring reads; tests/property/test_pack.py plays it against a list
 Never   loses a bit: what is read equals what was packed
 """
-from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memset
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
 
 from heapfast._types cimport absent_i64, int64_t, uint8_t, uint32_t, uint64_t
 
@@ -92,16 +92,18 @@ cdef int pack_column(
     cdef uint64_t plain[64]
     cdef uint64_t delta[64]
     cdef uint64_t base, base_delta
-    cdef uint64_t* smaller
+    cdef uint64_t* bits
     cdef uint8_t shift, shift_delta
     cdef uint32_t block, start, used = 0
     cdef int width, width_delta
     cdef block_t* b
     memset(out, 0, sizeof(packed_t))
     out.block = <block_t*>calloc(n_blocks if n_blocks else 1, sizeof(block_t))
-    # As much as a column can need: what is not written to is not resident, and goes back below.
-    out.bits = <uint64_t*>malloc((<size_t>n_blocks * 64 + 1) * sizeof(uint64_t))
-    if out.block == NULL or out.bits == NULL:
+    # As much as a column can need. Not shrunk but copied below: columns that stay, each cut off a block of full size,
+    # leave gaps that nothing fits into (5.1 bytes of RSS a sample of 1.6 bytes).
+    bits = <uint64_t*>malloc((<size_t>n_blocks * 64 + 1) * sizeof(uint64_t))
+    if out.block == NULL or bits == NULL:
+        free(bits)
         packed_clear(out)
         return -1
     out.n = n
@@ -129,15 +131,19 @@ cdef int pack_column(
         if width == 0:
             continue
         if b.relative:
-            put_block(delta, base, shift, width, out.bits + used)
+            put_block(delta, base, shift, width, bits + used)
         else:
-            put_block(plain, base, shift, width, out.bits + used)
+            put_block(plain, base, shift, width, bits + used)
         used += width
-    out.bits[used] = 0
+    bits[used] = 0
     out.n_words = used
-    smaller = <uint64_t*>realloc(out.bits, (<size_t>used + 1) * sizeof(uint64_t))
-    if smaller != NULL:
-        out.bits = smaller
+    out.bits = <uint64_t*>malloc((<size_t>used + 1) * sizeof(uint64_t))
+    if out.bits != NULL:
+        memcpy(out.bits, bits, (<size_t>used + 1) * sizeof(uint64_t))
+    free(bits)
+    if out.bits == NULL:
+        packed_clear(out)
+        return -1
     return 0
 
 
