@@ -8,7 +8,6 @@ Never   waits, logs, or reads a clock: time comes with each call
 """
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcmp
 
 from heapfast._batch cimport (
     ENTITY_KNOWN,
@@ -27,7 +26,7 @@ from heapfast._closing cimport CLOSING_DONE, CLOSING_RUNNING, Closing, Spare
 from heapfast._entities cimport Entities, container_spec_t, owner_t, pod_spec_t, table_t, text_hash
 from heapfast._kernels cimport cpu_rate_of
 from heapfast._ring cimport Ring
-from heapfast._text cimport text_str, text_t
+from heapfast._text cimport text_is, text_str, text_t
 from heapfast._types cimport (
     KIND_CLUSTER,
     KIND_NAMESPACE,
@@ -415,7 +414,7 @@ cdef class Store:
 
     cdef bint _is_named(self, int kind, uint32_t slot, span_t name) noexcept:
         cdef text_t* text = self.entities.table[kind].name[slot]
-        return text != NULL and text.len == name.len and memcmp(text.data, name.ptr, name.len) == 0
+        return text != NULL and text_is(text, name.ptr, name.len)
 
     cdef int _ingest_uid(self, uint32_t pod, uint32_t uid_hash, row_t* row) except -1:
         """Notes the UID that the kubelet says of a pod, in the pod's own row or in that of a container."""

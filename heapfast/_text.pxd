@@ -24,7 +24,8 @@ cdef inline const char* text_ptr(const text_t* text) noexcept nogil:
 
 
 cdef inline bint text_is(const text_t* text, const char* ptr, uint32_t len) noexcept nogil:
-    return text.len == len and memcmp(text.data, ptr, len) == 0
+    # An empty span may be NULL, which memcmp must not see.
+    return text.len == len and (len == 0 or memcmp(text.data, ptr, len) == 0)
 
 
 cdef text_t* text_new(const char* ptr, uint32_t len) noexcept nogil   # refs 1; NULL: out of memory
