@@ -29,9 +29,13 @@ KINDS: Final = {
     "slow": ("trickles the answer over NUMBER seconds", 5.0),
     "cut": ("announces the whole body, sends half of it and closes", 0.0),
     "close": ("closes the connection without an answer", 0.0),
+    "empty": ("answers with no body at all", 0.0),
+    "html": ("answers with a page, as a proxy does that wants a login", 0.0),
+    "nested": ("answers with a hundred thousand arrays, one in the other", 0.0),
     "badjson": ("breaks the syntax in the middle of the body", 0.0),
     "wrong-type": ("writes words where CPU counters should be", 0.0),
     "negative": ("writes CPU counters below zero", 0.0),
+    "too-big": ("writes CPU counters that fit no 64 bits", 0.0),
     "bad-utf8": ("writes bytes that are no UTF-8 into a name", 0.0),
     "duplicate-pods": ("lists every pod twice", 0.0),
     "huge": ("pads the body with blanks to NUMBER bytes", 64.0 * 1024 * 1024),
@@ -42,6 +46,8 @@ _STATUS_KIND: Final = re.compile(r"[345][0-9][0-9]")
 _SPEC: Final = re.compile(r"(?P<target>[^=]+)=(?P<kind>[a-z0-9-]+)(?::(?P<number>-?[0-9.]+))?")
 
 _JSON_COUNTER: Final = re.compile(rb'("usageCoreNanoSeconds"|"total"): ([0-9]+)')
+_PAGE: Final = b"<!DOCTYPE html>\n<title>Log in</title>\n"
+_NESTED: Final = b"[" * 100_000
 _TEXT_COUNTER: Final = re.compile(rb"(?m)^((?:container|node)_cpu_usage_seconds_total\S*) (\S+)")
 
 
@@ -170,6 +176,11 @@ def _negate(body: bytes) -> bytes:
     return _TEXT_COUNTER.sub(rb"\1 -\2", body)
 
 
+def _enlarge(body: bytes) -> bytes:
+    pattern = rb"\1: \g<2>00000000000000000000" if _is_json(body) else rb"\1 \g<2>e300"
+    return (_JSON_COUNTER if _is_json(body) else _TEXT_COUNTER).sub(pattern, body)
+
+
 def _break_utf8(body: bytes) -> bytes:
     old = b'"namespace": "' if _is_json(body) else b'namespace="'
     return body.replace(old, old + b"\xff\xfe")
@@ -189,9 +200,13 @@ def _list_twice(body: bytes) -> bytes:
 
 
 _SPOILERS: Final = {
+    "empty": lambda body: b"",
+    "html": lambda body: _PAGE,
+    "nested": lambda body: _NESTED,
     "badjson": _break_syntax,
     "wrong-type": _change_type,
     "negative": _negate,
+    "too-big": _enlarge,
     "bad-utf8": _break_utf8,
     "duplicate-pods": _list_twice,
 }

@@ -37,6 +37,7 @@ MAX_BODY_BYTES: Final = 64 * 1024
 TRICKLE_PIECES: Final = 50
 _PADDING: Final = b" " * 65536
 _JSON: Final = b"application/json"
+_HTML: Final = b"text/html; charset=utf-8"
 _TEXT: Final = b"text/plain; version=0.0.4; charset=utf-8; escaping=values"
 _ACCEPT_BATCH: Final = 128
 ACCEPT_PAUSE_SECONDS: Final = 0.1
@@ -314,7 +315,7 @@ class KubeletConnection(asyncio.Protocol):
         elif fault.kind == "huge":
             self._start(self._pad(content_type, body, round(fault.number)))
         else:
-            self._send(content_type, spoil(fault.kind, body))
+            self._send(_HTML if fault.kind == "html" else content_type, spoil(fault.kind, body))
 
     def _start(self, answer: Coroutine[Any, Any, None]) -> None:
         """Runs an answer that takes time; requests behind it wait."""

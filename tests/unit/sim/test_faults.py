@@ -1,13 +1,14 @@
 """Faults: which nodes they hit, and what they make of a body."""
 
 import json
+import re
 from datetime import datetime, timedelta
 
 import pytest
 
 from heapfast.errors import ConfigError
 from heapfast.sim.cluster import Cluster
-from heapfast.sim.faults import KINDS, Fault, Faults, parse_fault, spoil
+from heapfast.sim.faults import Fault, Faults, parse_fault, spoil
 from heapfast.sim.options import SimulateOptions
 
 
@@ -109,6 +110,8 @@ def test_spoiled_json_is_wrong_in_the_way_its_kind_says(bodies: dict[str, bytes]
     assert json.loads(spoil("wrong-type", body))
     assert b": -" in spoil("negative", body)
     assert json.loads(spoil("negative", body))
+    assert json.loads(spoil("too-big", body))
+    assert max(map(int, re.findall(rb"[0-9]+", spoil("too-big", body)))) > 2**64
     pairs: list[str] = []
     json.loads(spoil("duplicate-pods", body), object_pairs_hook=lambda found: pairs.extend(key for key, _ in found))
     once: list[str] = []
@@ -124,6 +127,7 @@ def test_spoiled_text_is_wrong_in_the_way_its_kind_says(bodies: dict[str, bytes]
         spoil("bad-utf8", body).decode()
     assert b" much " in spoil("wrong-type", body)
     assert b" -" in spoil("negative", body)
+    assert re.search(rb"_cpu_usage_seconds_total\S* [0-9.]+e300\b", spoil("too-big", body))
     samples = [line for line in body.splitlines() if not line.startswith(b"#")]
     twice = [line for line in spoil("duplicate-pods", body).splitlines() if not line.startswith(b"#")]
     assert sorted(twice) == sorted(samples * 2)
@@ -140,8 +144,13 @@ def test_a_summary_without_pods_stays_as_it_is(now_ms: int) -> None:
     assert spoil("duplicate-pods", body) == body
 
 
-@pytest.mark.parametrize(
-    "kind", sorted(set(KINDS) - {"badjson", "bad-utf8", "wrong-type", "negative", "duplicate-pods"})
-)
+@pytest.mark.parametrize("name", BODIES)
+def test_some_bodies_are_nothing_that_a_kubelet_says(bodies: dict[str, bytes], name: str) -> None:
+    assert spoil("empty", bodies[name]) == b""
+    assert spoil("html", bodies[name]).startswith(b"<!DOCTYPE html>")
+    assert spoil("nested", bodies[name]) == b"[" * 100_000
+
+
+@pytest.mark.parametrize("kind", ["clock-jump", "close", "cut", "hang", "huge", "restart", "slow"])
 def test_other_kinds_leave_bodies_alone(bodies: dict[str, bytes], kind: str) -> None:
     assert spoil(kind, bodies["summary"]) == bodies["summary"]
