@@ -36,7 +36,7 @@ _EXEMPLAR: Final = rf"[ \t]+#{_BLANKS}({_LABELS}){_BLANKS}({_NUMBER})(?:[ \t]+({
 TEXT_LINE: Final = re.compile(rf"{_START}(?:[ \t]+(-?[0-9]+))?[ \t]*", re.ASCII)
 OPENMETRICS_LINE: Final = re.compile(rf"{_START}(?:[ \t]+((?=[-0-9]){_NUMBER}))?(?:{_EXEMPLAR})?[ \t]*", re.ASCII)
 TYPE_LINE: Final = re.compile(
-    rf"#[ \t]*TYPE[ \t]+(?:{_NAME}|{_QUOTED}){_BLANKS}"
+    rf"#[ \t]*TYPE[ \t]+(?:{_NAME}[ \t]+|{_QUOTED}{_BLANKS})"
     r"(?:counter|gauge|histogram|summary|untyped|unknown|info|stateset|gaugehistogram)[ \t]*",
     re.ASCII,
 )

@@ -20,6 +20,7 @@ from heapfast.wire._cadvisor import parse_cadvisor
 from heapfast.wire._rows import Rows
 from heapfast.wire._summary import parse_summary
 from heapfast.wire.naive import Parsed
+from tests.fuzz.mutations import mutate
 
 ROUNDS = int(os.environ.get("FUZZ_ROUNDS", "2000"))
 CORPUS = Path(__file__).parent / "corpus"
@@ -35,29 +36,6 @@ TOKENS = (
     b"e9", b"9223372036854775808", b"1" * 20, b" ", b"\n", b"\0", b"\x1f", b"\xff", b"\xc3", b'"name":',
     b'"/"', b'"POD"', b'"2017-12-11T10:00:00.5Z"',
 )  # fmt: skip
-
-
-def mutate(rng: random.Random, body: bytes) -> bytes:
-    """One to four changes: bytes, tokens, cuts, copies."""
-    out = bytearray(body)
-    for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(out) + 1)
-        stop = min(len(out), at + rng.choice((1, 1, 2, 8, 40)))
-        match rng.randrange(6):
-            case 0:
-                out[at:stop] = bytes(rng.randrange(256) for _ in range(stop - at))
-            case 1:
-                out[at:at] = rng.choice(TOKENS)
-            case 2:
-                out[at:stop] = rng.choice(TOKENS)
-            case 3:
-                del out[at:stop]
-            case 4:
-                other = rng.randrange(len(out) + 1)
-                out[other:other] = out[at:stop]
-            case 5:
-                del out[at:]
-    return bytes(out)
 
 
 def check(target: str, body: bytes) -> bool:
@@ -94,7 +72,7 @@ def test_parser_and_twin_agree_on_mutations(target: str) -> None:
     bodies = [path.read_bytes() for path in sorted(CORPUS.glob(f"{target}-*.json"))]
     outcomes = [0, 0]
     for i in range(ROUNDS):
-        body = mutate(rng, rng.choice(bodies))
+        body = mutate(rng, rng.choice(bodies), TOKENS)
         try:
             outcomes[check(target, body)] += 1
         except AssertionError as error:

@@ -181,6 +181,7 @@ BROKEN: dict[str, tuple[str | bytes, int, str]] = {
     "an unknown type": ("# TYPE a nonsense\n", 9, "type"),
     "half a type": ("# TYPE a count\n", 9, "type"),
     "no type": ("# TYPE a\n", 8, "type"),
+    "a type at its name": ("# TYPE agauge\n", 13, "type"),
     "no type and a blank": ("# TYPE a ", 9, "type"),
     "a type of nothing": ("# TYPE 1 gauge", 7, "type"),
     "a type and more": ("# TYPE a gauge b", 15, "end of the line"),

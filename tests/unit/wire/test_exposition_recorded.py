@@ -98,9 +98,20 @@ def nanocores(quantity: str) -> int:
     return int(number) * {"n": 1, "u": 10**3, "m": 10**6, "": 10**9}[quantity[len(number) :]]
 
 
+def seconds_of(time_ms: int | None) -> float | None:
+    return None if time_ms is None else time_ms / 1000
+
+
 def comparable(name: str, labels: Any, value: float, time_seconds: Any) -> str:
     # prometheus-client gives every counter the suffix that some of cAdvisor's lack.
-    return repr((name.removesuffix("_total"), sorted(labels), float(value), time_seconds and float(time_seconds)))
+    return repr(
+        (
+            name.removesuffix("_total"),
+            sorted(labels),
+            float(value),
+            None if time_seconds is None else float(time_seconds),
+        )
+    )
 
 
 def test_recorded_expositions_read_as_in_prometheus_client() -> None:
@@ -114,7 +125,7 @@ def test_recorded_expositions_read_as_in_prometheus_client() -> None:
             for family in text_families(body.decode())
             for sample in family.samples
         ]
-        ours = [comparable(name, labels, value, time and time / 1000) for name, labels, value, time in samples]
+        ours = [comparable(name, labels, value, seconds_of(time)) for name, labels, value, time in samples]
         assert sorted(ours) == sorted(theirs), path.name
 
 
@@ -147,7 +158,7 @@ def test_openmetrics_reads_as_in_prometheus_client() -> None:
         for sample in family.samples
     ]
     samples = parse_exposition(text.encode(), openmetrics=True)
-    ours = [comparable(name, labels, value, time and time / 1000) for name, labels, value, time in samples]
+    ours = [comparable(name, labels, value, seconds_of(time)) for name, labels, value, time in samples]
     assert ours == theirs
     assert len(ours) == 6
 

@@ -35,7 +35,14 @@ def parse_good(body: str) -> list[dict[str, Any]]:
 
 
 def container(name: str = "c", namespace: str = "n", pod: str = "p", **more: Any) -> dict[str, Any]:
-    empty = {"uid": "", "start_ns": None, "sample_ns": None, "metrics": {}, "resources": [], "custom": []}
+    empty: dict[str, Any] = {
+        "uid": "",
+        "start_ns": None,
+        "sample_ns": None,
+        "metrics": {},
+        "resources": [],
+        "custom": [],
+    }
     return {"kind": "pod_container", "name": name, "namespace": namespace, "pod": pod, **empty, **more}
 
 
