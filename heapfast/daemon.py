@@ -113,7 +113,7 @@ class Daemon:
     """All parts, joined. Made by `build`.
 
     Attributes:
-        host, store, pipeline: for whoever drives or looks at them from beside, such as tests.
+        host, store, scraper, pipeline: for whoever drives or looks at them from beside, such as tests.
     """
 
     def __init__(
@@ -125,9 +125,11 @@ class Daemon:
         windows: Windows,
         host: Host,
         store: Store,
+        scraper: ScrapeManager,
     ) -> None:
         self.host = host
         self.store = store
+        self.scraper = scraper
         self.pipeline = pipeline
         self._access = access
         self._reflectors = reflectors
@@ -263,7 +265,15 @@ async def build(
         )
         host = Host(create_app(state), ssl_context=tls)
         stack.push_async_callback(host.stop)
-        yield Daemon(access=access, reflectors=reflectors, pipeline=pipeline, windows=windows, host=host, store=store)
+        yield Daemon(
+            access=access,
+            reflectors=reflectors,
+            pipeline=pipeline,
+            windows=windows,
+            host=host,
+            store=store,
+            scraper=scraper,
+        )
 
 
 def make_store(options: StoreOptions, *, schedulable: bool) -> Store:
