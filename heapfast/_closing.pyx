@@ -96,11 +96,15 @@ cdef inline bint is_own_cumulative(int metric) noexcept nogil:
     )
 
 
-cdef void* copy_of(const void* source, uint32_t n, size_t width) noexcept nogil:
-    cdef void* copied = malloc((<size_t>n + 1) * width)
-    if copied != NULL and n:
-        memcpy(copied, source, n * width)
-    return copied
+cdef int copy_to(void** to, const void* source, uint32_t n, size_t width) noexcept nogil:
+    """Copies a column of a table into a frame; a kind that has no such column gets none."""
+    if source == NULL:
+        return 0
+    to[0] = malloc((<size_t>n + 1) * width)
+    if to[0] == NULL:
+        return -1
+    memcpy(to[0], source, n * width)
+    return 0
 
 
 cdef int64_t* times(uint32_t n) noexcept nogil:
@@ -222,30 +226,20 @@ cdef class Closing:
         cdef frame_t* f = &self.batch.frame[kind]
         cdef table_t* t = &self.entities.table[kind]
         cdef uint32_t n = f.n
-        f.parent = <uint32_t*>copy_of(t.parent, n, sizeof(uint32_t))
-        f.name = <text_t**>copy_of(t.name, n, sizeof(void*))
-        f.flags = <uint8_t*>copy_of(t.flags, n, sizeof(uint8_t))
-        if f.parent == NULL or f.name == NULL or f.flags == NULL:
+        if (
+            copy_to(<void**>&f.parent, t.parent, n, sizeof(uint32_t))
+            or copy_to(<void**>&f.parent_kind, t.parent_kind, n, sizeof(uint8_t))
+            or copy_to(<void**>&f.type, t.type, n, sizeof(uint8_t))
+            or copy_to(<void**>&f.name, t.name, n, sizeof(void*))
+            or copy_to(<void**>&f.labels, t.labels, n, sizeof(void*))
+            or copy_to(<void**>&f.stored, t.stored, n, sizeof(void*))
+            or copy_to(<void**>&f.hostname, t.hostname, n, sizeof(void*))
+            or copy_to(<void**>&f.host_id, t.host_id, n, sizeof(void*))
+            or copy_to(<void**>&f.flags, t.flags, n, sizeof(uint8_t))
+        ):
             return -1
-        if t.parent_kind != NULL:
-            f.parent_kind = <uint8_t*>copy_of(t.parent_kind, n, sizeof(uint8_t))
-            f.type = <uint8_t*>copy_of(t.type, n, sizeof(uint8_t))
-            if f.parent_kind == NULL or f.type == NULL:
-                return -1
-        if kind == KIND_NAMESPACE:
-            f.uid = <text_t**>copy_of(t.uid, n, sizeof(void*))
-            if f.uid == NULL:
-                return -1
-        if t.labels != NULL:
-            f.labels = <text_t**>copy_of(t.labels, n, sizeof(void*))
-            f.stored = <text_t**>copy_of(t.stored, n, sizeof(void*))
-            if f.labels == NULL or f.stored == NULL:
-                return -1
-        if t.hostname != NULL:
-            f.hostname = <text_t**>copy_of(t.hostname, n, sizeof(void*))
-            f.host_id = <text_t**>copy_of(t.host_id, n, sizeof(void*))
-            if f.hostname == NULL or f.host_id == NULL:
-                return -1
+        if kind == KIND_NAMESPACE and copy_to(<void**>&f.uid, t.uid, n, sizeof(void*)):
+            return -1
         if kind == KIND_POD or kind == KIND_POD_CONTAINER:
             f.create_ns = times(n)
             if f.create_ns == NULL:
