@@ -12,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Protocol
 
-from heapfast.auth.attributes import Attributes
+from heapfast.auth.attributes import Attributes, Condition
 from heapfast.auth.identity import MASTERS_GROUP, User
 from heapfast.auth.monitoring import AuthMonitoring
 from heapfast.auth.refusals import Forbidden, Undecided
 from heapfast.auth.review_cache import MAX_ENTRIES, ReviewCache
 from heapfast.clock import Clock
 from heapfast.errors import KubeError
-from heapfast.store.requirement import Operator, Requirement
 
 #: --authorization-webhook-cache-authorized-ttl and -unauthorized-ttl
 AUTHORIZED_TTL_SECONDS: Final = 10.0
@@ -28,14 +27,6 @@ UNAUTHORIZED_TTL_SECONDS: Final = 10.0
 ALWAYS_ALLOW_PATHS: Final = ("/healthz", "/readyz", "/livez")
 #: A decision on larger attributes is not kept: callers choose their size.
 MAX_KEPT_ATTRIBUTES: Final = 10_000
-
-# What reviews can say; numbers have no form there, and an authorizer that sees fewer conditions allows less.
-_OPERATORS: Final = {
-    Operator.IN: "In",
-    Operator.NOT_IN: "NotIn",
-    Operator.EXISTS: "Exists",
-    Operator.DOES_NOT_EXIST: "DoesNotExist",
-}
 
 
 class AccessAnswer(Protocol):
@@ -97,16 +88,16 @@ class AccessReviewer:
             Undecided: there was no answer, or one that contradicts itself.
         """
         if MASTERS_GROUP in user.groups or self.is_open(attributes):
-            self._monitoring.allowed()
+            self._monitoring.decided("allowed")
             return
         key = (user, attributes)
         answer = self._cache.find(key)
         if answer is None:
             answer = await self._find_answer(key)
         if not answer.allowed:
-            self._monitoring.denied()
+            self._monitoring.decided("denied")
             raise Forbidden(user, attributes, answer.reason)
-        self._monitoring.allowed()
+        self._monitoring.decided("allowed")
 
     async def close(self) -> None:
         """Give up what is under way."""
@@ -117,7 +108,7 @@ class AccessReviewer:
         try:
             return await self._cache.ask(key, lambda: self._ask(*key), keep=keep)
         except Undecided:
-            self._monitoring.undecided()
+            self._monitoring.decided("error")
             raise
 
     async def _ask(self, user: User, attributes: Attributes) -> AccessAnswer:
@@ -147,8 +138,8 @@ def review_spec(user: User, attributes: Attributes) -> dict[str, Any]:
             resource=attributes.resource,
             subresource=attributes.subresource,
             name=attributes.name,
-            fieldSelector=_selector(attributes.field_selector),
-            labelSelector=_selector(sorted(attributes.label_selector, key=_key)),
+            fieldSelector=_selector(attributes.fields),
+            labelSelector=_selector(attributes.labels),
         )
     else:
         spec["nonResourceAttributes"] = _without_empty(path=attributes.path, verb=attributes.verb)
@@ -160,15 +151,11 @@ def _without_empty(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value}
 
 
-def _selector(selector: Iterable[Requirement]) -> dict[str, Any] | None:
-    requirements = [
-        {"key": requirement.key, "operator": _OPERATORS[requirement.operator]}
-        | _without_empty(values=requirement.values)
-        for requirement in selector
-        if requirement.operator in _OPERATORS
-    ]
-    return {"requirements": requirements} if requirements else None
-
-
-def _key(requirement: Requirement) -> str:
-    return requirement.key
+def _selector(conditions: tuple[Condition, ...]) -> dict[str, Any] | None:
+    if not conditions:
+        return None
+    return {
+        "requirements": [
+            {"key": key, "operator": operator} | _without_empty(values=values) for key, operator, values in conditions
+        ]
+    }

@@ -23,10 +23,29 @@ _VERBS: Final = {
 _PATH_VERBS: Final = frozenset(("proxy", "watch"))
 #: What follows the name of a namespace and is not a resource in it.
 _NAMESPACE_SUBRESOURCES: Final = frozenset(("status", "finalize"))
+# What reviews can say of labels; numbers have no form there, and an authorizer that sees fewer conditions allows less.
+_OPERATORS: Final = {
+    Operator.IN: "In",
+    Operator.NOT_IN: "NotIn",
+    Operator.EXISTS: "Exists",
+    Operator.DOES_NOT_EXIST: "DoesNotExist",
+}
 _COLLECTION_VERBS: Final = frozenset(("list", "watch", "deletecollection"))
 #: Requests whose attributes are remembered, and up to which size: autoscalers repeat theirs every few seconds.
 REMEMBERED: Final = 4096
 MAX_REMEMBERED_BYTES: Final = 1024
+
+
+class Condition(NamedTuple):
+    """One condition of a selector, as reviews state it.
+
+    Attributes:
+        operator: In, NotIn, Exists or DoesNotExist.
+    """
+
+    key: str
+    operator: str
+    values: tuple[str, ...]
 
 
 class Attributes(NamedTuple):
@@ -35,7 +54,7 @@ class Attributes(NamedTuple):
     Attributes:
         is_resource: whether it is about a resource; else `path` says what about.
         verb: of resources list, get, watch ...; of paths the method in lower case.
-        label_selector, field_selector: of collections; a selector that cannot be read is none.
+        labels, fields: the selectors of collections; one that cannot be read is none.
     """
 
     verb: str
@@ -47,8 +66,8 @@ class Attributes(NamedTuple):
     subresource: str = ""
     namespace: str = ""
     name: str = ""
-    label_selector: Selector = ()
-    field_selector: Selector = ()
+    labels: tuple[Condition, ...] = ()
+    fields: tuple[Condition, ...] = ()
 
     def __str__(self) -> str:
         if not self.is_resource:
@@ -59,10 +78,7 @@ class Attributes(NamedTuple):
     def size(self) -> int:
         """Characters of all texts together."""
         texts = sum(len(member) for member in self if isinstance(member, str))
-        return texts + sum(
-            len(requirement.key) + sum(map(len, requirement.values))
-            for requirement in (*self.label_selector, *self.field_selector)
-        )
+        return texts + sum(len(key) + sum(map(len, values)) for key, _, values in (*self.labels, *self.fields))
 
 
 class QueryParsers(NamedTuple):
@@ -125,22 +141,32 @@ class AttributeReader:
             name = _exact_name(fields)
         return Attributes(verb, path, True, group, version, rest[0], subresource, namespace, name, labels, fields)
 
-    def _read_selectors(self, params: Mapping[str, str]) -> tuple[Selector, Selector]:
+    def _read_selectors(self, params: Mapping[str, str]) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
         labels = _parse(self._parsers.labels, params.get("labelSelector", ""))
-        return labels, _parse(self._parsers.fields, params.get("fieldSelector", ""))
+        fields = _parse(self._parsers.fields, params.get("fieldSelector", ""))
+        return tuple(sorted(labels, key=_key)), tuple(fields)
 
 
-def _parse(parser: Callable[[str], Selector], text: str) -> Selector:
+def _parse(parser: Callable[[str], Selector], text: str) -> list[Condition]:
     try:
-        return parser(text) if text else ()
+        selector = parser(text) if text else ()
     except QueryError:
-        return ()
+        return []
+    return [
+        Condition(requirement.key, _OPERATORS[requirement.operator], requirement.values)
+        for requirement in selector
+        if requirement.operator in _OPERATORS
+    ]
 
 
-def _exact_name(fields: Selector) -> str:
+def _key(condition: Condition) -> str:
+    return condition.key
+
+
+def _exact_name(fields: tuple[Condition, ...]) -> str:
     """The only name that a field selector leaves; "" when it leaves more, or one that no object can have."""
-    for requirement in fields:
-        if requirement.key == "metadata.name" and requirement.operator is Operator.IN:
-            name = requirement.values[0]
+    for key, operator, values in fields:
+        if key == "metadata.name" and operator == "In":
+            name = values[0]
             return "" if name in (".", "..") or "/" in name or "%" in name else name
     return ""

@@ -129,6 +129,6 @@ class ConfigMapFollower:
         try:
             self._trust.use_cluster(read_settings(data))
         except ConfigError:
-            self._monitoring.settings_refused()
+            self._monitoring.settings("refused")
             raise
-        self._monitoring.settings_applied()
+        self._monitoring.settings("applied")

@@ -10,9 +10,9 @@ Never   has a label whose values callers can make up
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
@@ -23,85 +23,96 @@ _KNOWN_USERS: Final = frozenset(
 )
 
 
-class AuthMonitoring:
-    """All series of auth; one object a registry."""
+class AuthMonitoring(Collector):
+    """All series of auth; one object a registry. Belongs to the loop.
+
+    Requests are counted in plain integers and become series when somebody looks: the client library's counters
+    take a lock each time, which would be a tenth of a decision's cost.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, text: str, label: str) -> Counter:
-            return Counter(name, text, [label], registry=registry)
-
-        def duration(kind: str, text: str) -> Histogram:
+        def duration(kind: str, what: str) -> Histogram:
             name = f"apiserver_delegated_{kind}_request_duration_seconds"
+            text = f"How long {what} took, by status of the answer."
             return Histogram(name, text, ["code"], buckets=_REVIEW_BUCKETS, registry=registry)
 
-        self._authn_total = counter(
-            "apiserver_delegated_authn_request_total", "TokenReviews asked for, by status of the answer.", "code"
+        self._authn_seconds = duration("authn", "TokenReviews")
+        self._authz_seconds = duration("authz", "SubjectAccessReviews")
+        self._authn = _Count(
+            "apiserver_delegated_authn_request_total", "TokenReviews, by status of the answer.", "code"
         )
-        self._authn_seconds = duration("authn", "How long TokenReviews took, by status of the answer.")
-        self._authz_total = counter(
-            "apiserver_delegated_authz_request_total",
-            "SubjectAccessReviews asked for, by status of the answer.",
-            "code",
+        self._authz = _Count(
+            "apiserver_delegated_authz_request_total", "SubjectAccessReviews, by status of the answer.", "code"
         )
-        self._authz_seconds = duration("authz", "How long SubjectAccessReviews took, by status of the answer.")
-        token_cache = counter(
+        self._tokens = _Count(
             "authentication_token_cache_request_total", "Tokens looked up in the cache, by outcome.", "status"
         )
-        attempts = counter("authorization_attempts_total", "Decisions on requests, by result.", "result")
-        settings = counter(
-            "heapfast_auth_settings_total", "Settings from the cluster, by what became of them.", "outcome"
+        self._attempts = _Count("authentication_attempts", "Requests, by whether it is clear who asks.", "result")
+        self._users = _Count("authenticated_user_requests", "Requests by user; most users are other.", "username")
+        self._decisions = _Count("authorization_attempts_total", "Decisions on requests, by result.", "result")
+        self._settings = _Count(
+            "heapfast_auth_settings_total", "Settings of the cluster, by what became of them.", "outcome"
         )
-        # Bound once: looking up a label costs more than counting.
-        self.token_cache_hit = token_cache.labels("hit").inc
-        self.token_cache_miss = token_cache.labels("miss").inc
-        self.allowed = attempts.labels("allowed").inc
-        self.denied = attempts.labels("denied").inc
-        self.undecided = attempts.labels("error").inc
-        self.settings_applied = settings.labels("applied").inc
-        self.settings_refused = settings.labels("refused").inc
-        self._requests = _Requests()
-        registry.register(self._requests)
+        registry.register(self)
 
     def authn_review(self, code: str, seconds: float) -> None:
         """Count a TokenReview; code is the HTTP status, or "<error>" without an answer."""
-        self._authn_total.labels(code).inc()
+        self._authn.add(code)
         self._authn_seconds.labels(code).observe(seconds)
 
     def authz_review(self, code: str, seconds: float) -> None:
         """Count a SubjectAccessReview; code as in `authn_review`."""
-        self._authz_total.labels(code).inc()
+        self._authz.add(code)
         self._authz_seconds.labels(code).observe(seconds)
+
+    def token_looked_up(self, status: Literal["hit", "miss"]) -> None:
+        """Count a token."""
+        self._tokens.add(status)
 
     def authenticated(self, name: str) -> None:
         """Count a request whose caller is known, or is known to be anonymous."""
         if name not in _KNOWN_USERS:
             name = "email_id" if "@" in name else "other"
-        users = self._requests.users
-        users[name] = users.get(name, 0) + 1
-        self._requests.attempts["success"] += 1
+        self._users.add(name)
+        self._attempts.add("success")
 
     def unauthenticated(self) -> None:
         """Count a request whose caller could not prove what they claimed."""
-        self._requests.attempts["failure"] += 1
+        self._attempts.add("failure")
 
+    def decided(self, result: Literal["allowed", "denied", "error"]) -> None:
+        """Count a decision."""
+        self._decisions.add(result)
 
-class _Requests(Collector):
-    """Two counters whose names do not end in _total, as prometheus_client's own must."""
-
-    def __init__(self) -> None:
-        self.users: dict[str, int] = {}
-        self.attempts = {"success": 0, "failure": 0}
+    def settings(self, outcome: Literal["applied", "refused"]) -> None:
+        """Count settings that came."""
+        self._settings.add(outcome)
 
     def collect(self) -> Iterator[Metric]:
-        yield _family(
-            "authenticated_user_requests", "Requests by user; few users have a name here.", "username", self.users
-        )
-        yield _family("authentication_attempts", "Requests by whether it is clear who asks.", "result", self.attempts)
+        """Give the counted ones, for the registry."""
+        counts = (
+            self._authn, self._authz, self._tokens, self._attempts, self._users, self._decisions, self._settings
+        )  # fmt: skip
+        for count in counts:
+            yield count.family()
 
 
-def _family(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
-    # "unknown" is written as untyped, with the name as it stands; a counter's would be given its ending.
-    family = Metric(name, text, "unknown")
-    for value, count in values.items():
-        family.add_sample(name, {label: value}, count)
-    return family
+class _Count:
+    """One counter with one label."""
+
+    def __init__(self, name: str, text: str, label: str) -> None:
+        self._name = name
+        self._text = text
+        self._label = label
+        self._values: dict[str, int] = {}
+
+    def add(self, value: str) -> None:
+        self._values[value] = self._values.get(value, 0) + 1
+
+    def family(self) -> Metric:
+        stem = self._name.removesuffix("_total")
+        # A counter's name would be given the ending; "unknown" leaves it as the reference has it.
+        family = Metric(stem, self._text, "unknown" if stem == self._name else "counter")
+        for value, count in self._values.items():
+            family.add_sample(self._name, {self._label: value}, count)
+        return family

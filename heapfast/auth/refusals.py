@@ -40,7 +40,11 @@ class Forbidden(AuthError):
         self.attributes = attributes
         self.reason = reason
         self.warning = ""
-        super().__init__(f"user {user.name!r} may not {attributes}" + (f": {reason}" if reason else ""))
+        super().__init__(user, attributes, reason)
+
+    def __str__(self) -> str:
+        # Worded when somebody looks: a caller who is refused again and again is to cost little.
+        return f"user {self.user.name!r} may not {self.attributes}" + (f": {self.reason}" if self.reason else "")
 
 
 class Undecided(AuthError):

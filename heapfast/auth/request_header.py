@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from heapfast.auth.identity import Extra, User, make_extra
@@ -19,6 +20,9 @@ from heapfast.auth.x509 import CertificateCheck
 
 #: (name in lower case, value) pairs, in the order they came.
 Headers = Sequence[tuple[bytes, bytes]]
+
+#: Users whose headers are remembered, of one front proxy.
+MAX_REMEMBERED: Final = 1024
 
 _BAD_ESCAPE = re.compile("%(?![0-9a-f]{2})")
 
@@ -37,6 +41,11 @@ class RemoteHeaders(NamedTuple):
     group: tuple[bytes, ...] = (b"x-remote-group",)
     extra_prefixes: tuple[bytes, ...] = (b"x-remote-extra-",)
     uid: tuple[bytes, ...] = ()
+
+    def select(self, headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
+        """Leave out what says nothing of a user."""
+        names = self.username + self.group + self.extra_prefixes + self.uid
+        return tuple([header for header in headers if header[0].startswith(names)])
 
     def read_user(self, headers: Headers) -> User | None:
         """Read the user; None when the headers name nobody."""
@@ -71,6 +80,8 @@ class FrontProxy:
         self._certificates = certificates
         self._allowed_names = allowed_names
         self._headers = headers
+        # A proxy asks for few users, and each of them again and again.
+        self._read_user = lru_cache(MAX_REMEMBERED)(headers.read_user)
 
     def find_user(self, chain: Sequence[str], headers: Headers, now_ns: int) -> User | None:
         """Find out on whose behalf a front proxy asks; None when it is none, or names nobody.
@@ -82,7 +93,7 @@ class FrontProxy:
         holder = self._certificates.find_holder(chain, now_ns)
         if holder is None or (self._allowed_names and holder.name not in self._allowed_names):
             return None
-        return self._headers.read_user(headers)
+        return self._read_user(self._headers.select(headers))
 
 
 def _first_value(headers: Headers, names: tuple[bytes, ...]) -> str:

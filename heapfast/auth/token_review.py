@@ -117,9 +117,9 @@ class TokenReviewer:
         key = blake2b(token.encode(), digest_size=32, key=self._hash_key).digest()
         answer = self._cache.find(key)
         if answer is not None:
-            self._monitoring.token_cache_hit()
+            self._monitoring.token_looked_up("hit")
             return answer[0]
-        self._monitoring.token_cache_miss()
+        self._monitoring.token_looked_up("miss")
         return (await self._cache.ask(key, lambda: self._ask(token)))[0]
 
     async def close(self) -> None:
