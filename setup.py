@@ -22,6 +22,7 @@ EXTENSIONS = [
     "heapfast.codec._quantity",
     "heapfast.codec._rfc3339",
     "heapfast.codec._float",
+    "heapfast.codec._duration",
     # 3: bytes -> rows
     "heapfast.wire._rows",
     "heapfast.wire._summary",
@@ -45,6 +46,12 @@ EXTENSIONS = [
     "heapfast.render._series",
     "heapfast.render._export",
     "heapfast.render._usage",
+    "heapfast.render._indent",
+    "heapfast.render._fragments",
+    "heapfast.render._roster",
+    "heapfast.render._k8s_items",
+    "heapfast.render._k8s_json",
+    "heapfast.render._k8s_protobuf",
     # the simulated cluster
     "heapfast.sim._bodies",
     "heapfast.sim._rows",

@@ -8,7 +8,6 @@ Never   needs the GIL
 """
 from cpython cimport array
 from libc.stdlib cimport free, qsort, realloc
-from libc.string cimport memcmp, memcpy
 
 import array
 
@@ -17,24 +16,12 @@ from heapfast._text cimport text_t
 from heapfast._types cimport KIND_NAMESPACE, KIND_POD, uint32_t
 
 
-cdef int _compare_text(const text_t* a, const text_t* b) noexcept nogil:
-    cdef int order
-    if a == b:
-        return 0
-    if a == NULL or b == NULL:
-        return -1 if a == NULL else 1
-    order = memcmp(a.data, b.data, min(a.len, b.len))
-    if order != 0:
-        return order
-    return (a.len > b.len) - (a.len < b.len)
-
-
 cdef int _compare(const void* a, const void* b) noexcept nogil:
     cdef const named_t* left = <const named_t*>a
     cdef const named_t* right = <const named_t*>b
-    cdef int order = _compare_text(left.parent, right.parent)
+    cdef int order = compare_text(left.parent, right.parent)
     if order == 0:
-        order = _compare_text(left.name, right.name)
+        order = compare_text(left.name, right.name)
     if order == 0:
         # Equal names do not occur below one parent; this keeps the order fixed if they ever do.
         order = (left.slot > right.slot) - (left.slot < right.slot)

@@ -1,0 +1,90 @@
+"""Items of one answer of metrics.k8s.io (see _k8s_items.pxd).
+
+In      the latest view, a roster, slots
+Out     bytes of the items, slice by slice
+Callers metrics_k8s_io.py, through the subclasses
+Source  spec/metrics-k8s-io.md 3.3 and 3.4
+Never   writes what stands around items, or compares names
+"""
+from libc.stdlib cimport free, realloc
+
+from heapfast._latest cimport USAGE_NONE, USAGE_OK
+from heapfast._types cimport KIND_NAMESPACE, KIND_NODE, KIND_POD
+
+CONTENT_NONE = <int>NOTHING
+CONTENT_METADATA = <int>METADATA
+CONTENT_WHOLE = <int>WHOLE
+
+
+cdef class Items:
+    """What JsonItems and ProtobufItems have in common. For one object: `one`; for a list: `begin`, then `step`."""
+
+    def __cinit__(self, Latest latest not None, Roster roster not None, int64_t now_ns, *_):
+        if roster.entities is not latest.entities:
+            raise ValueError("BUG: a roster of other entities than the latest view's")
+        self.latest = latest
+        self.roster = roster
+        self.now_ns = now_ns
+        self.owner = JsonBuffer()
+        self.buffer = &self.owner.buffer
+
+    def __dealloc__(self):
+        free(self.slot)
+
+    def one(self, uint32_t slot):
+        cdef item_t item
+        self.came = self.roster.came
+        cdef usage_status_t status = self.load(slot, &item)
+        if status != USAGE_OK:
+            return <int>status, b""
+        self.put(&item, True)
+        return <int>status, self.owner.take()
+
+    def begin(self, const uint32_t[::1] slots not None):
+        cdef uint32_t* bigger
+        cdef Py_ssize_t n = slots.shape[0]
+        self.came = self.roster.came
+        self.n = 0
+        self.at = 0
+        self.n_written = 0
+        if n == 0:
+            return
+        bigger = <uint32_t*>realloc(self.slot, n * sizeof(uint32_t))
+        if bigger == NULL:
+            raise MemoryError
+        self.slot = bigger
+        n = self.roster.order(&slots[0], n, self.slot)
+        if n < 0:
+            raise MemoryError
+        self.n = n
+
+    @property
+    def is_done(self):
+        return self.at == self.n
+
+    def step(self, Py_ssize_t max_items):
+        cdef item_t item
+        cdef Py_ssize_t stop = min(self.n, self.at + max_items)
+        while self.at < stop:
+            if self.load(self.slot[self.at], &item) == USAGE_OK:
+                self.put(&item, False)
+                self.n_written += 1
+            self.at += 1
+        return self.owner.take()
+
+    cdef usage_status_t load(self, uint32_t slot, item_t* item) noexcept nogil:
+        item.labels = self.roster.find(slot, self.came)
+        if item.labels == NULL:
+            return USAGE_NONE
+        item.name = self.latest.entities.table[self.roster.kind].name[slot]
+        if self.roster.kind == KIND_NODE:
+            item.namespace = NULL
+            item.n_containers = 0
+            return self.latest.node_usage(slot, self.now_ns, &item.usage)
+        item.namespace = self.latest.entities.table[KIND_NAMESPACE].name[
+            self.latest.entities.table[KIND_POD].parent[slot]
+        ]
+        return self.latest.pod_usage(slot, self.now_ns, &item.container, &item.n_containers, &item.usage)
+
+    cdef void put(self, const item_t* item, bint is_single) noexcept nogil:
+        pass

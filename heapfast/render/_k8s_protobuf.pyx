@@ -1,0 +1,145 @@
+"""Items of metrics.k8s.io as protobuf messages, equal to upstream's byte for byte.
+
+In      items of the latest view
+Out     one bare message; in a list each as field 2, its length before it
+
+    NodeMetrics, PodMetrics   1 ObjectMeta  2 Time  3 Duration  4 usage, or containers { 1 name  2 usage }
+    PartialObjectMetadata     1 ObjectMeta
+    ObjectMeta                1 name  2..7 mostly empty, written all the same  8 Time  11 labels
+    usage                     an entry { 1 key  2 Quantity { 1 text } } a resource
+
+Callers metrics_k8s_io.py
+Source  spec/metrics-k8s-io.md 7.2 and 7.3
+Never   writes an envelope
+"""
+from heapfast._latest cimport USAGE_OK, usage_t
+from heapfast._text cimport text_t
+from heapfast._types cimport KIND_NODE, KIND_POD_CONTAINER, int64_t, uint32_t
+from heapfast.codec._quantity cimport QUANTITY_MAX_CHARS, write_cpu_nanocores, write_memory_bytes
+from heapfast.render._json cimport buffer_t, put_char, put_literal, put_raw, reserve
+from heapfast.render._k8s_items cimport METADATA, WHOLE, Items, content_t, item_t
+from heapfast.render._protobuf cimport begin_message, end_message, put_bytes, put_varint
+
+cdef enum:
+    NS_PER_SECOND = 1000000000
+
+# Tags: the number of the field times eight, and 2 for bytes or 0 for a varint.
+cdef enum:
+    TAG_ITEM = 0x12
+    TAG_METADATA = 0x0A
+    TAG_NAME = 0x0A
+    TAG_NAMESPACE = 0x1A
+    TAG_CREATION = 0x42
+    TAG_TIMESTAMP = 0x12
+    TAG_WINDOW = 0x1A
+    TAG_NODE_USAGE = 0x22
+    TAG_CONTAINER = 0x22
+    TAG_CONTAINER_USAGE = 0x12
+    TAG_VALUE = 0x12
+    TAG_VARINT_1 = 0x08
+    TAG_BYTES_1 = 0x0A
+
+
+cdef class ProtobufItems(Items):
+    """Writes items as protobuf.
+
+    Args:
+        latest, roster, now_ns: as Items.
+        content: CONTENT_METADATA or CONTENT_WHOLE.
+    """
+
+    def __init__(self, latest, roster, int64_t now_ns, int content):
+        if content != METADATA and content != WHOLE:
+            raise ValueError(f"BUG: no protobuf message has content {content}")
+        self.content = <content_t>content
+
+    cdef void put(self, const item_t* item, bint is_single) noexcept nogil:
+        cdef buffer_t* out = self.buffer
+        cdef Py_ssize_t start = 0
+        if not is_single:
+            put_char(out, TAG_ITEM)
+            start = begin_message(out)
+        put_char(out, TAG_METADATA)
+        self._put_metadata(item)
+        if self.content == WHOLE:
+            put_char(out, TAG_TIMESTAMP)
+            put_time(out, item.usage.time_ns)
+            put_char(out, TAG_WINDOW)
+            put_duration(out, item.usage.window_ns)
+            if self.roster.kind == KIND_NODE:
+                put_usage(out, TAG_NODE_USAGE, &item.usage)
+            else:
+                self._put_containers(item)
+        if not is_single:
+            end_message(out, start)
+
+    cdef void _put_metadata(self, const item_t* item) noexcept nogil:
+        cdef buffer_t* out = self.buffer
+        cdef Py_ssize_t start = begin_message(out)
+        put_bytes(out, TAG_NAME, item.name.data, item.name.len)
+        put_raw(out, b"\x12\x00", 2)                                   # generateName
+        if item.namespace == NULL:
+            put_raw(out, b"\x1a\x00", 2)
+        else:
+            put_bytes(out, TAG_NAMESPACE, item.namespace.data, item.namespace.len)
+        put_raw(out, b"\x22\x00\x2a\x00\x32\x00\x38\x00", 8)           # selfLink, uid, resourceVersion, generation
+        put_char(out, TAG_CREATION)
+        put_time(out, self.now_ns)
+        put_raw(out, item.labels.protobuf, item.labels.protobuf_len)
+        end_message(out, start)
+
+    cdef void _put_containers(self, const item_t* item) noexcept nogil:
+        cdef buffer_t* out = self.buffer
+        cdef const text_t* name
+        cdef usage_t usage
+        cdef Py_ssize_t start
+        cdef uint32_t i
+        for i in range(item.n_containers):
+            if self.latest.container_usage(item.container[i], &usage) != USAGE_OK:
+                continue
+            put_char(out, TAG_CONTAINER)
+            start = begin_message(out)
+            name = self.latest.entities.table[KIND_POD_CONTAINER].name[item.container[i]]
+            put_bytes(out, TAG_NAME, name.data, name.len)
+            put_usage(out, TAG_CONTAINER_USAGE, &usage)
+            end_message(out, start)
+
+
+# Whole seconds, cut off; nanos are written though they are 0.
+cdef void put_time(buffer_t* out, int64_t time_ns) noexcept nogil:
+    cdef Py_ssize_t start = begin_message(out)
+    cdef int64_t seconds = time_ns // NS_PER_SECOND
+    # C division, which the release build uses, rounds towards zero.
+    if seconds * NS_PER_SECOND > time_ns:
+        seconds -= 1
+    put_varint(out, TAG_VARINT_1, seconds)
+    put_raw(out, b"\x10\x00", 2)
+    end_message(out, start)
+
+
+cdef void put_duration(buffer_t* out, int64_t window_ns) noexcept nogil:
+    cdef Py_ssize_t start = begin_message(out)
+    put_varint(out, TAG_VARINT_1, window_ns)
+    end_message(out, start)
+
+
+cdef void put_usage(buffer_t* out, char tag, const usage_t* usage) noexcept nogil:
+    cdef char text[QUANTITY_MAX_CHARS]
+    put_quantity(out, tag, b"cpu", text, write_cpu_nanocores(usage.cpu_nanocores, text))
+    put_quantity(out, tag, b"memory", text, write_memory_bytes(usage.memory_bytes, text))
+
+
+cdef void put_quantity(buffer_t* out, char tag, const char* key, const char* text, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t start
+    cdef Py_ssize_t value
+    put_char(out, tag)
+    start = begin_message(out)
+    put_char(out, TAG_BYTES_1)
+    value = begin_message(out)
+    put_literal(out, key)
+    end_message(out, value)
+    put_char(out, TAG_VALUE)
+    value = begin_message(out)
+    put_bytes(out, TAG_BYTES_1, text, n)
+    end_message(out, value)
+    end_message(out, start)
