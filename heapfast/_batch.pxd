@@ -102,5 +102,6 @@ cdef int check_kind(int kind) except -1       # raises ValueError for one that i
 # All of these return 0, or -1 when memory is out.
 cdef int frame_reserve(frame_t* frame, int kind, uint32_t n) noexcept nogil
 cdef int64_t* frame_column(frame_t* frame, int metric) noexcept nogil   # made on demand; NULL: no memory
+cdef void frame_seal(frame_t* frame) noexcept nogil                     # lets go of what only an open frame has
 cdef void frame_clear(frame_t* frame) noexcept nogil
 cdef int index_children(frame_t* frames, int kind) noexcept nogil

@@ -114,6 +114,13 @@ cdef int64_t* frame_column(frame_t* frame, int metric) noexcept nogil:
     return column
 
 
+cdef void frame_seal(frame_t* frame) noexcept nogil:
+    free(frame.answer)
+    free(frame.renewed)
+    frame.answer = NULL
+    frame.renewed = NULL
+
+
 cdef void frame_clear(frame_t* frame) noexcept nogil:
     """Frees everything."""
     cdef int i

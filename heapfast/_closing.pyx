@@ -16,6 +16,7 @@ from heapfast._batch cimport (
     Batch,
     frame_column,
     frame_reserve,
+    frame_seal,
     frame_t,
     index_children,
 )
@@ -213,10 +214,7 @@ cdef class Closing:
         self._count()
         self._drop_empty_columns()
         for kind in range(N_KINDS):
-            free(self.batch.frame[kind].answer)
-            self.batch.frame[kind].answer = NULL
-        free(self.batch.frame[KIND_POD].renewed)
-        self.batch.frame[KIND_POD].renewed = NULL
+            frame_seal(&self.batch.frame[kind])
         return self._pack()
 
     # -- who the entities are ------------------------------------------------------------------
