@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from tests.unit.scrape.scripted_server import (
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 #: Time-outs that strike at once, one at a time.
-QUICK = {"tick_seconds": 0.005}
+QUICK: dict[str, Any] = {"tick_seconds": 0.005}
 
 
 async def test_one_connection_carries_all_requests(connect: MakeConnection) -> None:
@@ -269,7 +270,7 @@ TIMEOUTS = [
 
 
 @pytest.mark.parametrize(("step", "limits", "message"), [row[1:] for row in TIMEOUTS], ids=[row[0] for row in TIMEOUTS])
-async def test_a_hang(step: Step, limits: dict[str, float], message: str, connect: MakeConnection) -> None:
+async def test_a_hang(step: Step, limits: dict[str, Any], message: str, connect: MakeConnection) -> None:
     async with ScriptedServer(step, send(answer(b"well"))) as server:
         connection = connect(server.port, limits=Limits(**limits, **QUICK))
         with pytest.raises(ScrapeError) as caught:

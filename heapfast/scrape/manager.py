@@ -1,0 +1,139 @@
+"""Whom to scrape: the set of targets, and one round over all of them when asked.
+
+In      nodes that come, change and go; windows
+Out     deliver(target, rows) for each answer; a ScrapeReport a window
+Callers pipeline puts, removes and scrapes; daemon builds and closes; /debug and monitoring.py read
+Source  spec/heapster-pipeline.md 3.3 and 3.4; Q18
+Never   decides which nodes are fit to be scraped, or what becomes of rows
+"""
+
+from __future__ import annotations
+
+import random
+from bisect import insort
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from heapfast.scrape.monitoring import ScrapeCounters
+from heapfast.scrape.round import Deliver, Kit, Round, ScrapeReport
+from heapfast.scrape.target import Target, host_port
+
+if TYPE_CHECKING:
+    from heapfast.clock import Clock
+    from heapfast.scrape.http import KubeletClient
+    from heapfast.scrape.loop import Window
+    from heapfast.scrape.sources.source import Source
+
+#: Heapster's own spread: 8 ms a target, 4 s at most.
+SPREAD_SECONDS_A_TARGET: Final = 0.008
+MAX_SPREAD_SECONDS: Final = 4.0
+
+#: Heapster's own deadline of a scrape.
+DEADLINE_SECONDS: Final = 20.0
+
+_by_phase = attrgetter("phase")
+
+
+class ScrapeManager:
+    """All targets of one source.
+
+    Args:
+        port: of kubelets, where `put` names none.
+        spread_seconds: over which starts are spread; None for 8 ms a target and at most 4 s. It must be
+            shorter than the deadline, or the last targets never get their turn.
+        deadline_seconds: after which a scrape returns, whoever is missing. It should end before the next window.
+        deliver_late: takes answers that came later than that; None drops them.
+        jitter: numbers from 0 to 1 for back-off.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        client: KubeletClient,
+        *,
+        port: int,
+        clock: Clock,
+        spread_seconds: float | None = None,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        deliver_late: Deliver | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        if (MAX_SPREAD_SECONDS if spread_seconds is None else spread_seconds) >= deadline_seconds:
+            raise ValueError(f"BUG: a spread of {spread_seconds} s does not end before {deadline_seconds} s")
+        self.source = source
+        self.counters = ScrapeCounters()
+        self._client = client
+        self._port = port
+        self._spread_seconds = spread_seconds
+        self._deadline_seconds = deadline_seconds
+        self._kit = Kit(source, source.new_rows(), clock, self.counters, deliver_late, jitter)
+        self._targets: dict[str, Target] = {}
+        self._ordered: list[Target] = []
+        self._is_scraping = False
+
+    def put(self, name: str, *, hostname: str, ip: str, port: int | None = None) -> Target:
+        """Scrape a node from now on. Call it when a node object is new or has changed, not on every window.
+
+        A node that has been away is tried again without its back-off. One with a new address is a new
+        target; its old connection is closed.
+        """
+        port = self._port if port is None else port
+        old = self._targets.get(name)
+        if old is not None and (old.ip, old.port) == (ip, port):
+            old.hostname = hostname
+            old.forgive()
+            return old
+        self.remove(name)
+        target = Target(name, hostname, ip, port, self._client.connect(ip, port, host_port(ip, port)))
+        self._targets[name] = target
+        insort(self._ordered, target, key=_by_phase)
+        return target
+
+    def remove(self, name: str) -> None:
+        """Scrape a node no more, and close its connection. Unknown names are nothing new."""
+        target = self._targets.pop(name, None)
+        if target is not None:
+            self._ordered.remove(target)
+            target.is_removed = True
+            target.connection.close()
+
+    async def scrape(self, window: Window, deliver: Deliver) -> ScrapeReport:
+        """Ask every target once.
+
+        Args:
+            deliver: called on the loop, right after one answer was parsed; the rows are only valid during
+                the call. An exception in it costs that target.
+
+        Returns as soon as every target worth waiting for has answered or failed, at the latest at the deadline.
+        """
+        if self._is_scraping:
+            raise RuntimeError("BUG: a scrape was asked for while another is under way")
+        self._is_scraping = True
+        try:
+            scrape_round = Round(self._kit, tuple(self._ordered), window, deliver)
+            return await scrape_round.run(self.spread_seconds, self._deadline_seconds)
+        finally:
+            self._is_scraping = False
+
+    def close(self) -> None:
+        """Closes every connection and the client; requests in flight fail."""
+        for name in list(self._targets):
+            self.remove(name)
+        self._client.close()
+
+    @property
+    def spread_seconds(self) -> float:
+        """Over which the starts of the next scrape are spread."""
+        if self._spread_seconds is not None:
+            return self._spread_seconds
+        return min(SPREAD_SECONDS_A_TARGET * len(self._ordered), MAX_SPREAD_SECONDS)
+
+    @property
+    def targets(self) -> Sequence[Target]:
+        """All targets, in the order in which they are started. A copy: safe to walk in any thread."""
+        return tuple(self._ordered)
+
+    def describe_targets(self) -> list[Mapping[str, Any]]:
+        """The state of every target, one JSON object each."""
+        return [target.describe() for target in self._ordered]

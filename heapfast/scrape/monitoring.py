@@ -1,0 +1,185 @@
+"""What stage 2 says about itself.
+
+In      outcomes of scrapes, counted in plain integers; the state that targets keep anyway
+Out     Heapster's heapster_scraper_... and heapster_kubelet_..., and ours, heapfast_scrape_...
+Callers round.py counts; daemon registers the collector
+Source  spec/heapster-pipeline.md 3.7; values are true here (Q25)
+Never   costs a scrape more than a few additions: families are made when somebody asks
+
+Per-target families have no quantiles: 500 observations of 5,000 targets would be 80 MB.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+from heapfast.units import NS_PER_SECOND
+
+if TYPE_CHECKING:
+    from heapfast.scrape.loop import Windows
+    from heapfast.scrape.manager import ScrapeManager
+    from heapfast.scrape.target import Target
+
+#: Upper bounds of the histogram of scrape durations, seconds.
+BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+
+#: With more targets than this the per-target families are left out, and heapfast_scrape_unlisted_targets says so.
+MAX_LISTED_TARGETS: Final = 5_000
+
+_MICROSECONDS: Final = 1e6
+
+
+class ScrapeCounters:
+    """Sums over all targets, kept by the rounds.
+
+    Attributes:
+        outcomes: scrapes that ended, by outcome: "ok" or the reason of the failure.
+        late: of these, the ones that ended after their round.
+        skipped: targets that were still busy when it was their turn.
+        backed_off: targets that were left alone.
+        in_flight: requests that are out.
+        body_bytes: of all good answers.
+        parse_seconds: spent parsing.
+        buckets: scrapes by duration: up to each of BUCKETS, and above.
+        seconds: of all scrapes.
+    """
+
+    __slots__ = (
+        "backed_off", "body_bytes", "buckets", "in_flight", "late", "outcomes", "parse_seconds", "seconds", "skipped",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.late = 0
+        self.skipped = 0
+        self.backed_off = 0
+        self.in_flight = 0
+        self.body_bytes = 0
+        self.parse_seconds = 0.0
+        self.buckets = [0] * (len(BUCKETS) + 1)
+        self.seconds = 0.0
+
+    def observe(self, outcome: str, seconds: float, body_bytes: int) -> None:
+        """Count a scrape that has ended."""
+        self.outcomes[outcome] += 1
+        self.body_bytes += body_bytes
+        self.seconds += seconds
+        self.buckets[bisect_left(BUCKETS, seconds)] += 1
+
+
+class ScrapeCollector(Collector):
+    """Makes the families when somebody asks. May be asked in any thread."""
+
+    def __init__(self, manager: ScrapeManager, registry: CollectorRegistry) -> None:
+        self._manager = manager
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        targets = self._manager.targets
+        is_listed = len(targets) <= MAX_LISTED_TARGETS
+        yield from self._own(self._manager.counters, len(targets), 0 if is_listed else len(targets))
+        if is_listed:
+            yield from self._heapsters([target for target in targets if target.scrapes])
+
+    def _own(self, counters: ScrapeCounters, targets: int, unlisted: int) -> Iterable[Metric]:
+        yield GaugeMetricFamily("heapfast_scrape_targets", "Kubelets that are scraped.", targets)
+        yield GaugeMetricFamily(
+            "heapfast_scrape_unlisted_targets",
+            f"Targets without series of their own, because there are more than {MAX_LISTED_TARGETS}.",
+            unlisted,
+        )
+        outcomes = CounterMetricFamily("heapfast_scrape_scrapes", "Scrapes that ended.", labels=["outcome"])
+        for outcome, count in sorted(counters.outcomes.copy().items()):
+            outcomes.add_metric([outcome], count)
+        yield outcomes
+        yield CounterMetricFamily(
+            "heapfast_scrape_late", "Scrapes that ended after their window was closed.", counters.late
+        )
+        yield CounterMetricFamily(
+            "heapfast_scrape_skipped", "Scrapes left out: the one before had not ended.", counters.skipped
+        )
+        yield CounterMetricFamily(
+            "heapfast_scrape_backed_off", "Scrapes left out: the node has been away.", counters.backed_off
+        )
+        yield CounterMetricFamily("heapfast_scrape_body_bytes", "Bytes of answers.", counters.body_bytes)
+        yield CounterMetricFamily("heapfast_scrape_parse_seconds", "Time spent parsing.", counters.parse_seconds)
+        yield GaugeMetricFamily("heapfast_scrape_in_flight", "Requests that are out.", counters.in_flight)
+        duration = HistogramMetricFamily("heapfast_scrape_duration_seconds", "Request, parsing and delivery.")
+        duration.add_metric([], _cumulative(counters.buckets), counters.seconds)
+        yield duration
+
+    def _heapsters(self, targets: Sequence[Target]) -> Iterable[Metric]:
+        source = self._manager.source
+        last = GaugeMetricFamily(
+            "heapster_scraper_last_time_seconds", "Unix time at which the last scrape began.", labels=["source"]
+        )
+        for target in targets:
+            last.add_metric([f"{source.label_prefix}:{target.address}"], target.last_start_ns / NS_PER_SECOND)
+        yield last
+        yield _summary(
+            "heapster_scraper_duration_microseconds",
+            "Time of scrapes, microseconds: request, parsing and delivery.",
+            "source",
+            targets,
+            lambda target: (f"{source.label_prefix}:{target.address}", target.scrape_seconds),
+        )
+        yield _summary(
+            source.request_metric,
+            "Time of requests, microseconds.",
+            "node",
+            targets,
+            lambda target: (target.hostname, target.request_seconds),
+        )
+
+
+def _summary(
+    name: str, documentation: str, label: str, targets: Sequence[Target], read: Callable[[Target], tuple[str, float]]
+) -> Metric:
+    """One series a label value: hostnames need not be unique, and a series twice spoils a whole exposition."""
+    sums: dict[str, tuple[int, float]] = {}
+    for target in targets:
+        value, seconds = read(target)
+        count, total = sums.get(value, (0, 0.0))
+        sums[value] = (count + target.scrapes, total + seconds)
+    family = SummaryMetricFamily(name, documentation, labels=[label])
+    for value, (count, total) in sums.items():
+        family.add_metric([value], count_value=count, sum_value=total * _MICROSECONDS)
+    return family
+
+
+def _cumulative(buckets: Sequence[int]) -> list[tuple[str, int]]:
+    total = 0
+    result: list[tuple[str, int]] = []
+    for bound, count in zip((*BUCKETS, "+Inf"), buckets, strict=True):
+        total += count
+        result.append((str(bound), total))
+    return result
+
+
+class WindowCollector(Collector):
+    """Windows that had no batch of their own time."""
+
+    def __init__(self, windows: Windows, registry: CollectorRegistry) -> None:
+        self._windows = windows
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        yield CounterMetricFamily(
+            "heapfast_windows_skipped", "Windows that were over before their turn.", self._windows.skipped_total
+        )
+        yield CounterMetricFamily(
+            "heapfast_windows_ahead", "Windows ahead of a wall clock that was set back.", self._windows.ahead_total
+        )

@@ -1,0 +1,231 @@
+"""One scrape of all targets: each started at its phase, each answer parsed and delivered at once.
+
+In      targets in order of phase, a window
+Out     deliver(target, rows) for each good answer; ScrapeReport at the end
+Callers manager.py, one round at a time
+Source  spec/heapster-pipeline.md 3.4; Q18 (one bad node costs itself only)
+Never   creates a task, or delivers into a round that is over
+
+    0 ──────────── spread ─────────────────────── deadline
+    start each target at phase x spread    │
+              all that are awaited are in: over ┘         or now, whatever is missing
+                                                 answers after that are late: finished, counted, offered
+
+A target whose node was away last time is asked, but not awaited: it can hold up nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from heapfast.clock import Clock
+from heapfast.errors import ParseError, ScrapeError
+from heapfast.scrape.monitoring import ScrapeCounters
+from heapfast.scrape.target import Target
+
+if TYPE_CHECKING:
+    from heapfast.scrape.loop import Window
+    from heapfast.scrape.sources.source import Source
+    from heapfast.wire._rows import Rows
+
+log = logging.getLogger(__name__)
+
+#: Takes one answer. `rows` is the same object every time and only valid during the call.
+Deliver = Callable[[Target, "Rows"], None]
+
+#: So many starts hold the loop for about 1 ms; after a stall the rest of the backlog waits its turn.
+_STARTS_A_STEP: Final = 64
+
+#: uvloop's timers are whole milliseconds.
+_TIMER_SECONDS: Final = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeReport:
+    """How a round went, when it was over.
+
+    Attributes:
+        targets: there were.
+        delivered: gave rows in time.
+        failed: gave an error in time.
+        skipped: were still busy with an earlier round, or had not started when the deadline came.
+        backed_off: were left alone, because they have been away for a while.
+        unanswered: were asked, and had given nothing when the round was over.
+        took_seconds: from the first start.
+    """
+
+    targets: int
+    delivered: int
+    failed: int
+    skipped: int
+    backed_off: int
+    unanswered: int
+    took_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What every round needs.
+
+    Attributes:
+        rows: filled anew for each answer.
+        deliver_late: takes answers that came after their round was over; None drops them unread.
+        jitter: gives numbers from 0 to 1.
+    """
+
+    source: Source
+    rows: Rows
+    clock: Clock
+    counters: ScrapeCounters
+    deliver_late: Deliver | None
+    jitter: Callable[[], float]
+
+
+class Round:
+    """One scrape. `run` once."""
+
+    def __init__(self, kit: Kit, targets: Sequence[Target], window: Window, deliver: Deliver) -> None:
+        self._kit = kit
+        self._targets = targets
+        self._window = window
+        self._deliver = deliver
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._timer: asyncio.Handle | None = None
+        self._began = self._loop.time()
+        self._spread_seconds = 0.0
+        self._next = 0
+        self._is_open = True
+        self._awaited = 0
+        self._asked = self._delivered = self._failed = self._skipped = self._backed_off = 0
+
+    async def run(self, spread_seconds: float, deadline_seconds: float) -> ScrapeReport:
+        """Scrape, and return as soon as everything worth waiting for is in, at the latest at the deadline."""
+        self._spread_seconds = spread_seconds
+        deadline = self._loop.call_at(self._began + deadline_seconds, self._end)
+        self._start_due()
+        try:
+            await self._over
+        finally:
+            self._is_open = False
+            deadline.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+        self._skipped += len(self._targets) - self._next
+        return ScrapeReport(
+            targets=len(self._targets),
+            delivered=self._delivered,
+            failed=self._failed,
+            skipped=self._skipped,
+            backed_off=self._backed_off,
+            unanswered=self._asked - self._delivered - self._failed,
+            took_seconds=self._loop.time() - self._began,
+        )
+
+    def _start_due(self) -> None:
+        """Starts every target whose phase has come; one timer serves them all."""
+        self._timer = None
+        if not self._is_open:
+            return
+        elapsed = self._loop.time() - self._began
+        for _ in range(_STARTS_A_STEP):
+            if self._next == len(self._targets):
+                self._end_if_complete()
+                return
+            target = self._targets[self._next]
+            at = target.phase * self._spread_seconds
+            if at > elapsed + _TIMER_SECONDS:
+                self._timer = self._loop.call_at(self._began + at, self._start_due)
+                return
+            self._next += 1
+            self._start(target)
+        self._timer = self._loop.call_soon(self._start_due)
+
+    def _start(self, target: Target) -> None:
+        kit = self._kit
+        if target.is_removed:
+            return
+        if target.in_flight:
+            self._skipped += 1
+            kit.counters.skipped += 1
+            return
+        if target.retry_at > self._loop.time():
+            self._backed_off += 1
+            kit.counters.backed_off += 1
+            return
+        target.is_awaited = not target.is_down()
+        self._awaited += target.is_awaited
+        self._asked += 1
+        kit.counters.in_flight += 1
+        target.start(kit.clock.monotonic(), kit.clock.now_ns())
+        head, body = kit.source.request(target, self._window)
+        target.connection.request(head, body, partial(self._finish, target))
+
+    def _finish(self, target: Target, body: bytes | None, error: ScrapeError | None) -> None:
+        kit = self._kit
+        kit.counters.in_flight -= 1
+        answered = kit.clock.monotonic()
+        if not self._is_open:
+            kit.counters.late += 1
+        if body is not None:
+            error = self._take(target, body, self._deliver if self._is_open else kit.deliver_late)
+        scrape_seconds = kit.clock.monotonic() - target.started
+        target.finish(answered - target.started, scrape_seconds)
+        if not target.is_removed:
+            self._note(target, len(body or b""), error)
+            kit.counters.observe(target.outcome, scrape_seconds, len(body or b""))
+        if self._is_open:
+            self._delivered += error is None
+            self._failed += error is not None
+            self._awaited -= target.is_awaited
+            self._end_if_complete()
+
+    def _take(self, target: Target, body: bytes, deliver: Deliver | None) -> ScrapeError | None:
+        """Parses and delivers; what goes wrong there costs this target only."""
+        if deliver is None or target.is_removed:
+            return None
+        try:
+            self._parse(body)
+            deliver(target, self._kit.rows)
+        except ParseError as error:
+            # Names the content type: a proxy's page of HTML explains itself that way.
+            content_type = target.connection.content_type or "none"
+            return ScrapeError(target.address, "parse", f"{error} (content type: {content_type})")
+        except Exception as error:
+            # The root of everything that happens to an answer: above it is only the transport.
+            log.exception("BUG: the answer of %s (%s) could not be taken", target.name, target.address)
+            return ScrapeError(target.address, "deliver", f"its rows could not be taken ({error!r})")
+        return None
+
+    def _parse(self, body: bytes) -> None:
+        kit = self._kit
+        started = kit.clock.monotonic()
+        try:
+            kit.source.parse(body, kit.rows)
+        finally:
+            kit.counters.parse_seconds += kit.clock.monotonic() - started
+
+    def _note(self, target: Target, body_bytes: int, error: ScrapeError | None) -> None:
+        before = target.outcome
+        if error is None:
+            target.succeed(self._kit.clock.now_ns(), body_bytes)
+            if before not in ("", "ok"):
+                log.info("node %s answers again (%s)", target.name, target.address)
+            return
+        target.fail(error, self._loop.time(), self._kit.jitter())
+        if target.outcome != before:
+            log.warning("node %s: %s", target.name, error)
+
+    def _end_if_complete(self) -> None:
+        if self._awaited == 0 and self._next == len(self._targets):
+            self._end()
+
+    def _end(self) -> None:
+        self._is_open = False
+        if not self._over.done():
+            self._over.set_result(None)

@@ -1,0 +1,48 @@
+"""What every source adapter offers.
+
+In      a target and a window; later a body
+Out     Source, the protocol; request heads
+Callers the adapters of this folder, round.py, monitoring.py
+Never   adds credentials: http.py does, where they may be sent
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from heapfast import __version__
+
+if TYPE_CHECKING:
+    from heapfast.scrape.loop import Window
+    from heapfast.scrape.target import Target
+    from heapfast.wire._rows import Rows
+
+
+class Source(Protocol):
+    """One kind of answer.
+
+    Attributes:
+        label_prefix: before IP:PORT in the label `source` of self-metrics (spec 3.7).
+        request_metric: Heapster's name for the summary of request durations.
+    """
+
+    label_prefix: str
+    request_metric: str
+
+    def new_rows(self) -> Rows:
+        """Rows for `parse` to fill, again and again."""
+        ...
+
+    def request(self, target: Target, window: Window) -> tuple[bytes, bytes]:
+        """Head (without the empty line) and body of the request."""
+        ...
+
+    def parse(self, body: bytes, rows: Rows) -> None:
+        """Fill rows from a body. Raises ParseError."""
+        ...
+
+
+def request_head(method: str, path: str, target: Target, *headers: str) -> bytes:
+    """Request line and the headers that every request has, without the empty line."""
+    lines = (f"{method} {path} HTTP/1.1", f"Host: {target.address}", f"User-Agent: heapfast/{__version__}", *headers)
+    return "".join(f"{line}\r\n" for line in lines).encode()

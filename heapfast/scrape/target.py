@@ -1,0 +1,146 @@
+"""One kubelet that is scraped, and how that went so far.
+
+In      a node's name and address; outcomes
+Out     what the next scrape and self-metrics want to know of it
+Callers manager.py makes and drops, round.py reports, monitoring.py and /debug read
+Never   opens a connection, or outlives its node's address: a new address is a new target
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from heapfast.errors import ScrapeError
+
+if TYPE_CHECKING:
+    from heapfast.scrape.http import Connection
+
+#: Reasons that say the node itself is away. Nobody waits for it until it has answered again (Q18).
+DOWN_REASONS: Final = frozenset(("refused", "unreachable", "timeout"))
+
+#: Pauses of a node that is away: after the second failure in a row, and at most. Seconds.
+FIRST_BACKOFF_SECONDS: Final = 5.0
+MAX_BACKOFF_SECONDS: Final = 300.0
+
+
+class Target:
+    """A kubelet at one address.
+
+    Attributes:
+        name: of the node, as the API server has it.
+        hostname: of the node; a label of self-metrics.
+        address: "IP:PORT", IPv6 in brackets; names the target in errors, self-metrics and the Host header.
+        phase: from 0 to below 1, by the node's name: where in the spread its scrape starts.
+        in_flight: a request is out.
+        is_awaited: the round that asked counts on its answer.
+        outcome: reason of the last failure, "ok", or "" before the first scrape.
+        error: text of the last failure, "" after a success.
+        started: monotonic seconds of the last start.
+        last_start_ns: the same on the wall clock, 0 before the first; published once it has ended.
+        last_good_ns: wall clock at the end of the last success, 0 before the first.
+        last_seconds: how long the last scrape took.
+        failures: in a row.
+        retry_at: the loop's time before which it is left alone; -inf for no back-off.
+        scrapes, request_seconds, scrape_seconds: sums over all scrapes; a scrape is request, parsing and delivery.
+        body_bytes: of the last good answer.
+    """
+
+    __slots__ = (
+        "address", "body_bytes", "connection", "error", "failures", "hostname", "in_flight", "ip", "is_awaited",
+        "is_removed", "last_good_ns", "last_seconds", "last_start_ns", "name", "outcome", "phase", "port",
+        "request_seconds", "retry_at", "scrape_seconds", "scrapes", "started", "started_ns",
+    )  # fmt: skip
+
+    def __init__(self, name: str, hostname: str, ip: str, port: int, connection: Connection) -> None:
+        self.name = name
+        self.hostname = hostname
+        self.ip = ip
+        self.port = port
+        self.address = host_port(ip, port)
+        self.phase = zlib.crc32(name.encode()) / 2**32
+        self.connection = connection
+        self.in_flight = False
+        self.is_awaited = False
+        self.is_removed = False
+        self.outcome = ""
+        self.error = ""
+        self.started = 0.0
+        self.started_ns = 0
+        self.last_start_ns = 0
+        self.last_good_ns = 0
+        self.last_seconds = 0.0
+        self.failures = 0
+        self.retry_at = -math.inf
+        self.scrapes = 0
+        self.request_seconds = 0.0
+        self.scrape_seconds = 0.0
+        self.body_bytes = 0
+
+    def is_down(self) -> bool:
+        """Whether its last scrape says that the node is away."""
+        return self.outcome in DOWN_REASONS
+
+    def start(self, monotonic: float, now_ns: int) -> None:
+        self.in_flight = True
+        self.started = monotonic
+        self.started_ns = now_ns
+
+    def finish(self, request_seconds: float, scrape_seconds: float) -> None:
+        """Note the end of a scrape, good or bad."""
+        self.in_flight = False
+        self.last_start_ns = self.started_ns
+        self.last_seconds = scrape_seconds
+        self.scrapes += 1
+        self.request_seconds += request_seconds
+        self.scrape_seconds += scrape_seconds
+
+    def succeed(self, now_ns: int, body_bytes: int) -> None:
+        self.outcome = "ok"
+        self.error = ""
+        self.failures = 0
+        self.retry_at = -math.inf
+        self.last_good_ns = now_ns
+        self.body_bytes = body_bytes
+
+    def fail(self, error: ScrapeError, now: float, jitter: float) -> None:
+        """Note a failure.
+
+        Args:
+            now: the loop's time.
+            jitter: from 0 to 1, scales the back-off from half to whole.
+        """
+        self.outcome = error.reason
+        self.error = str(error)
+        self.failures += 1
+        if self.is_down() and self.failures > 1:
+            # No larger exponent matters, and 2.0**1024 would overflow.
+            pause = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(self.failures - 2, 16))
+            self.retry_at = now + pause * (0.5 + jitter / 2)
+
+    def forgive(self) -> None:
+        """Try it again at once: its node object has changed."""
+        self.retry_at = -math.inf
+
+    def describe(self) -> Mapping[str, Any]:
+        """Its state as one JSON object."""
+        return {
+            "node": self.name,
+            "address": self.address,
+            "outcome": self.outcome,
+            "error": self.error,
+            "in_flight": self.in_flight,
+            "failures": self.failures,
+            "scrapes": self.scrapes,
+            "last_seconds": self.last_seconds,
+            "last_start_ns": self.last_start_ns,
+            "last_good_ns": self.last_good_ns,
+            "body_bytes": self.body_bytes,
+        }
+
+
+def host_port(ip: str, port: int) -> str:
+    """IP:PORT, with an IPv6 address in brackets."""
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
