@@ -34,7 +34,7 @@ cdef class FragmentPool:
         return len(self.pool)
 
     cdef fragment_t* acquire(self, labels) except NULL:
-        cdef list pairs = [(key.encode(), value.encode()) for key, value in sorted(labels.items())]
+        cdef list pairs = [(name.encode(), value.encode()) for name, value in sorted(labels.items())]
         cdef bytes key = protobuf_labels(pairs)
         cdef fragment_t* fragment
         address = self.pool.get(key)

@@ -12,11 +12,13 @@ Callers metrics_k8s_io.py
 Source  spec/metrics-k8s-io.md 7.2 and 7.3
 Never   writes an envelope
 """
+from libc.string cimport memcpy, strlen
+
 from heapfast._latest cimport USAGE_OK, usage_t
 from heapfast._text cimport text_t
 from heapfast._types cimport KIND_NODE, KIND_POD_CONTAINER, int64_t, uint32_t
 from heapfast.codec._quantity cimport QUANTITY_MAX_CHARS, write_cpu_nanocores, write_memory_bytes
-from heapfast.render._json cimport buffer_t, put_char, put_literal, put_raw, reserve
+from heapfast.render._json cimport buffer_t, put_char, put_raw, reserve
 from heapfast.render._k8s_items cimport METADATA, WHOLE, Items, content_t, item_t
 from heapfast.render._protobuf cimport begin_message, end_message, put_bytes, put_varint
 
@@ -129,17 +131,22 @@ cdef void put_usage(buffer_t* out, char tag, const usage_t* usage) noexcept nogi
     put_quantity(out, tag, b"memory", text, write_memory_bytes(usage.memory_bytes, text))
 
 
+# A quantity and its key are short, so every length here is one byte.
 cdef void put_quantity(buffer_t* out, char tag, const char* key, const char* text, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t start
-    cdef Py_ssize_t value
-    put_char(out, tag)
-    start = begin_message(out)
-    put_char(out, TAG_BYTES_1)
-    value = begin_message(out)
-    put_literal(out, key)
-    end_message(out, value)
-    put_char(out, TAG_VALUE)
-    value = begin_message(out)
-    put_bytes(out, TAG_BYTES_1, text, n)
-    end_message(out, value)
-    end_message(out, start)
+    cdef Py_ssize_t key_len = strlen(key)
+    cdef char* at
+    if not reserve(out, 10 + key_len + n):
+        return
+    at = out.data + out.len
+    at[0] = tag
+    at[1] = <char>(6 + key_len + n)
+    at[2] = TAG_BYTES_1
+    at[3] = <char>key_len
+    memcpy(at + 4, key, key_len)
+    at += 4 + key_len
+    at[0] = TAG_VALUE
+    at[1] = <char>(2 + n)
+    at[2] = TAG_BYTES_1
+    at[3] = <char>n
+    memcpy(at + 4, text, n)
+    out.len += 8 + key_len + n
