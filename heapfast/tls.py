@@ -3,16 +3,22 @@
 In      paths of PEM files
 Out     ssl.SSLContext, TLS 1.2 and up, HTTP/1.1 alone
 Callers daemon
-Source  spec/heapster-pipeline.md 3.2 for kubelets; spec/heapster-rest.md B9 for client certificates
+Source  spec/heapster-pipeline.md 3.2 for kubelets; spec/heapster-rest.md B9 for client certificates;
+        spec/metrics-k8s-io.md 12 for certificates that change
 Never   asks for a passphrase, or names more of a key than its file
 """
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from heapfast.errors import ConfigError
+
+#: X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for.
+_NO_CHECK_TIME: Final = ssl.VerifyFlags(0x200000)
 
 
 def client_context(
@@ -70,6 +76,71 @@ def server_context(
         _load_ca(context, client_ca_file)
         context.verify_mode = ssl.CERT_OPTIONAL
     return context
+
+
+class ServingContext:
+    """What a server that asks for client certificates is served with; exchanged while it runs.
+
+    A context can be given more certificates and authorities, but none can be taken away, and a pair of which
+    the second file will not do leaves it with half of it. So each change makes a whole new context, and every
+    handshake is handed the newest.
+
+    Whoever shows a certificate that no authority signed is cut off in the handshake: the ssl module knows no
+    way to go on. (The aggregation layer's reference would, and answer 401.) Whether a certificate is valid now
+    is not looked at: it may end while its connection lasts, so auth/ asks that for every request.
+
+    Attributes:
+        context: for the server; the same object always.
+
+    Raises:
+        ConfigError: a file cannot be read or is not what it should be.
+    """
+
+    def __init__(self, cert_file: str | Path, key_file: str | Path) -> None:
+        self._cert_file = cert_file
+        self._key_file = key_file
+        self._authorities: tuple[str, ...] = ()
+        self._newest = self._make(())
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        _harden(self.context)
+        # Taken from this context and not from the newest: how to verify, at a connection's start.
+        self.context.verify_flags |= _NO_CHECK_TIME | ssl.VERIFY_X509_PARTIAL_CHAIN
+        self.context.sni_callback = self._hand_over
+
+    def reload_pair(self) -> None:
+        """Serve new connections with what the files hold now; raises ConfigError, and the old pair stays."""
+        self._newest = self._make(self._authorities)
+
+    def trust(self, authorities: Sequence[str]) -> None:
+        """Ask new connections for certificates of these authorities; of none at all, ask for none.
+
+        Args:
+            authorities: PEM texts, in ASCII.
+
+        Raises:
+            ConfigError: one of them is no certificate, and nothing changes.
+        """
+        texts = tuple(authorities)
+        self._newest = self._make(texts)
+        self._authorities = texts
+        self.context.verify_mode = ssl.CERT_OPTIONAL if texts else ssl.CERT_NONE
+
+    def _make(self, authorities: tuple[str, ...]) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        _harden(context)
+        _load_pair(context, self._cert_file, self._key_file)
+        for text in authorities:
+            try:
+                context.load_verify_locations(cadata=text)
+            except ssl.SSLError as error:
+                raise ConfigError(f"cannot use a client CA: want PEM certificates ({_why(error)})") from error
+        return context
+
+    def _hand_over(
+        self, connection: ssl.SSLSocket | ssl.SSLObject, server_name: str | None, context: ssl.SSLContext
+    ) -> None:
+        # Called for every handshake, also of clients that state no name.
+        connection.context = self._newest
 
 
 def _harden(context: ssl.SSLContext) -> None:

@@ -82,7 +82,7 @@ async def review_access(spec: dict[str, Any]) -> Reviewed:
 def build_gate(client_ca: Authority, proxy_ca: Authority) -> Gate:
     clock = Clock()
     monitoring = AuthMonitoring(CollectorRegistry())
-    trust = Trust(lambda pem: None)
+    trust = Trust(lambda authorities: None)
     trust.use_flags(AuthSettings(client_ca.pem.decode(), FrontProxySettings(proxy_ca.pem.decode())))
     # An hour, so that no review happens while time is counted.
     return Gate(

@@ -53,6 +53,9 @@ class AuthMonitoring(Collector):
         self._settings = _Count(
             "heapfast_auth_settings_total", "Settings of the cluster, by what became of them.", "outcome"
         )
+        self._files = _Count(
+            "heapfast_auth_file_changes_total", "Certificate files that changed, by what became of them.", "outcome"
+        )
         registry.register(self)
 
     def authn_review(self, code: str, seconds: float) -> None:
@@ -88,10 +91,15 @@ class AuthMonitoring(Collector):
         """Count settings that came."""
         self._settings.add(outcome)
 
+    def file_changed(self, outcome: str) -> None:
+        """Count files that changed; outcome as file_watch gives it: "reloaded" or "refused"."""
+        self._files.add(outcome)
+
     def collect(self) -> Iterator[Metric]:
         """Give the counted ones, for the registry."""
         counts = (
-            self._authn, self._authz, self._tokens, self._attempts, self._users, self._decisions, self._settings
+            self._authn, self._authz, self._tokens, self._attempts, self._users, self._decisions, self._settings,
+            self._files,
         )  # fmt: skip
         for count in counts:
             yield count.family()

@@ -1,7 +1,7 @@
 """Whose certificates count at this moment.
 
 In      settings of the cluster's config map, and of flags, which win
-Out     the front proxy's and the client certificates' authenticators; the handshake learns new authorities
+Out     the front proxy's and the client certificates' authenticators; the handshake learns the authorities
 Callers config_map.py and daemon change it, chain.py asks it for every request
 Source  spec/metrics-k8s-io.md 11.1
 Never   goes half way: settings with a fault change nothing
@@ -9,7 +9,7 @@ Never   goes half way: settings with a fault change nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from heapfast.auth.request_header import FrontProxy, RemoteHeaders
@@ -50,12 +50,12 @@ class Trust:
         client_certificates: None when client certificates say nothing.
 
     Args:
-        add_to_handshake: makes new connections accept the certificates of these authorities (PEM). What it was
-            once given it keeps; certificates of a former authority pass the handshake and are refused here.
+        use_in_handshake: makes new connections take certificates of these authorities (PEM) and no others;
+            raises ConfigError. Connections that are open stay, so every request is checked here all the same.
     """
 
-    def __init__(self, add_to_handshake: Callable[[str], None]) -> None:
-        self._add_to_handshake = add_to_handshake
+    def __init__(self, use_in_handshake: Callable[[Sequence[str]], None]) -> None:
+        self._use_in_handshake = use_in_handshake
         self._cluster = AuthSettings()
         self._flags = AuthSettings()
         self.front_proxy: FrontProxy | None = None
@@ -78,15 +78,17 @@ class Trust:
     def _use(self, cluster: AuthSettings, flags: AuthSettings) -> None:
         client_ca_pem = flags.client_ca_pem or cluster.client_ca_pem
         proxy = flags.front_proxy or cluster.front_proxy
-        client_certificates = ClientCertificates(_read_ca(client_ca_pem, "client CA")) if client_ca_pem else None
-        front_proxy = (
-            FrontProxy(_read_ca(proxy.ca_pem, "request-header CA"), proxy.allowed_names, proxy.headers)
-            if proxy
-            else None
-        )
-        for pem in (client_ca_pem, proxy.ca_pem if proxy else None):
-            if pem:
-                self._add_to_handshake(pem)
+        authorities: list[str] = []
+        client_certificates = front_proxy = None
+        if client_ca_pem:
+            check = _read_ca(client_ca_pem, "client CA")
+            client_certificates = ClientCertificates(check)
+            authorities.append(check.authorities_pem)
+        if proxy:
+            check = _read_ca(proxy.ca_pem, "request-header CA")
+            front_proxy = FrontProxy(check, proxy.allowed_names, proxy.headers)
+            authorities.append(check.authorities_pem)
+        self._use_in_handshake(authorities)
         self.client_certificates = client_certificates
         self.front_proxy = front_proxy
 

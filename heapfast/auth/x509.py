@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from heapfast.auth.identity import User
@@ -60,12 +60,18 @@ class Holder(NamedTuple):
 class CertificateCheck:
     """One bundle of authorities.
 
+    Attributes:
+        authorities_pem: the certificates alone, without what else stood between them.
+
     Raises:
         ValueError: the PEM holds no certificate, or one that cannot be read.
     """
 
     def __init__(self, authorities_pem: str) -> None:
         self._authorities = x509.load_pem_x509_certificates(authorities_pem.encode())
+        self.authorities_pem = "".join(
+            authority.public_bytes(serialization.Encoding.PEM).decode() for authority in self._authorities
+        )
         self._known: dict[tuple[str, ...], Holder | None] = {}
 
     def find_holder(self, chain: Sequence[str], now_ns: int) -> Holder | None:

@@ -8,7 +8,7 @@ Never   opens a socket, or waits for time to pass
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,7 +89,7 @@ class Door:
 
     Attributes:
         tokens, specs: what was asked, oldest first.
-        handshake: the authorities that the handshake was told.
+        handshake: the authorities whose certificates the handshake takes.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Door:
         self.handshake: list[str] = []
         self._review_token = review_token
         self._review_access = review_access
-        self.trust = Trust(self.handshake.append)
+        self.trust = Trust(self._use_in_handshake)
         self.trust.use_cluster(read_settings(config_map))
         self.gate = Gate(
             self.trust,
@@ -136,6 +136,9 @@ class Door:
 
     def sample(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
+
+    def _use_in_handshake(self, authorities: Sequence[str]) -> None:
+        self.handshake = list(authorities)
 
     async def _token(self, token: str) -> TokenStatus:
         self.tokens.append(token)
