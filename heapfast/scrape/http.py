@@ -12,7 +12,7 @@ Never   follows a redirect, asks for compression, or has two requests of one tar
                                                        │
                           ended before the first byte ─┘ on a kept stream: connect again, once
 
-A request costs 14 us of CPU without TLS where aiohttp takes ten times that (bench/micro/scrape.py): no task,
+A request of 32 KB costs 17 us of CPU without TLS where aiohttp takes 69 us (bench/micro/scrape.py): no task,
 no timer of its own, no object for headers, and one buffer that all connections receive into.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -20,9 +21,9 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
     authority = Authority("test-ca")
     (folder / "ca.crt").write_bytes(authority.pem)
     for name in ("one", "two"):
-        cert, key = authority.sign_client(name)
-        (folder / f"{name}.crt").write_bytes(cert)
-        (folder / f"{name}.key").write_bytes(key)
+        for ending, text in zip(("crt", "key"), authority.sign_client(name), strict=True):
+            (folder / f"{name}.{ending}").write_bytes(text)
+    cert, key = authority.sign_client("three")
     (folder / "both.pem").write_bytes(cert + key)
     locked = serialization.load_pem_private_key(key, None).private_bytes(
         serialization.Encoding.PEM,
@@ -38,7 +39,7 @@ def test_a_client_verifies_by_default(pem: Path) -> None:
     context = client_context(ca_file=pem / "ca.crt", cert_file=pem / "one.crt", key_file=pem / "one.key")
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
-    assert [dict(ca["subject"][0])["commonName"] for ca in context.get_ca_certs()] == ["test-ca"]
+    assert [ca["subject"] for ca in context.get_ca_certs()] == [((("commonName", "test-ca"),),)]
 
 
 def test_an_insecure_client_takes_any_certificate_and_reads_no_ca() -> None:
@@ -78,7 +79,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("names", "message"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
 def test_a_fault_names_the_file(names: dict[str, str], message: str, pem: Path) -> None:
-    files = {"ca_file": pem / "ca.crt", **{option: pem / name for option, name in names.items()}}
+    files: dict[str, Any] = {"ca_file": pem / "ca.crt", **{option: pem / name for option, name in names.items()}}
     with pytest.raises(ConfigError) as caught:
         client_context(**files)
     assert message.format(pem) in str(caught.value)

@@ -268,7 +268,7 @@ def test_a_late_answer_that_nobody_wants_is_not_even_parsed() -> None:
 def test_back_off_doubles_up_to_five_minutes() -> None:
     async def test(p: Play) -> None:
         p.cluster.answers["10.0.0.0"] = (0.0, "refused")
-        starts = []
+        starts: list[float] = []
         while len(starts) < 10:
             # Nobody waits for a node that is away, so the round is over before the failure.
             report = await p.scrape()
