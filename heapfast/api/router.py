@@ -5,9 +5,6 @@ Out     method map and path parameters
 Callers Falcon, for each request; routes.py adds the routes
 Source  spec/heapster-rest.md 1.2 and 1.3; B18: %2F stays inside a container's name
 Never   looks at methods or headers
-
-A tree of path segments: each knot has literal children, or one parameter, or, at the end of a route
-and only there, "all segments that are left". So there is never more than one way to go on.
 """
 
 from __future__ import annotations
@@ -23,8 +20,10 @@ import falcon.asgi
 from heapfast.api.errors import BAD_REQUEST, MUX_NOT_FOUND, NOT_FOUND
 from heapfast.api.request import Request
 from heapfast.api.responders import MethodMap, Responders, plain, plain_failure, put_plain
+from heapfast.api.tree import RouteTree
 
-_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+#: A percent sign that no two hexadecimal digits follow.
+BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ENCODED_SLASH = re.compile(rb"%2[Ff]")
 #: What Go leaves as it is when it writes a path into a URL.
 _PATH_SAFE = "/$&+,:;=@~-_."
@@ -36,17 +35,6 @@ _BEFORE_CONTAINER: Final = ("containers", "freecontainers")
 Found = tuple[object, MethodMap, dict[str, str], str | None]
 
 
-class _Knot:
-    __slots__ = ("is_prefix", "literals", "parameter", "rest", "route")
-
-    def __init__(self) -> None:
-        self.literals: dict[str, _Knot] = {}
-        self.parameter: tuple[str, _Knot] | None = None
-        self.rest: tuple[str, MethodMap, str] | None = None
-        self.route: tuple[MethodMap, str] | None = None
-        self.is_prefix = False
-
-
 class Router:
     """Falcon's router interface over the tree.
 
@@ -54,7 +42,7 @@ class Router:
     """
 
     def __init__(self, responders: Responders) -> None:
-        self._root = _Knot()
+        self._tree = RouteTree()
         self._exact: dict[str, MethodMap] = {}
         self._mux_not_found = plain_failure(404, MUX_NOT_FOUND)
         self._bad_request = plain_failure(400, BAD_REQUEST)
@@ -66,7 +54,7 @@ class Router:
 
     def add_prefix(self, path: str) -> None:
         """Add a path below which an unknown route is go-restful's 404, not the outer one."""
-        self._knot(path).is_prefix = True
+        self._tree.add_prefix(path)
 
     def add_slash(self, path: str) -> None:
         """Redirect a path without its trailing slash to the one with it."""
@@ -74,24 +62,7 @@ class Router:
 
     def add(self, template: str, methods: MethodMap) -> None:
         """Add a route: literals, `{name}` for one segment, `{name:*}` at the end for one or more."""
-        head, _, tail = template.rpartition("/")
-        if tail.endswith(":*}"):
-            self._knot(head).rest = (tail[1:-3], methods, template)
-        else:
-            self._knot(template).route = (methods, template)
-
-    def _knot(self, template: str) -> _Knot:
-        knot = self._root
-        for segment in template.strip("/").split("/"):
-            if segment.startswith("{"):
-                name = segment[1:-1]
-                if knot.parameter is None:
-                    knot.parameter = (name, _Knot())
-                assert knot.parameter[0] == name, f"BUG: two names for one segment of {template}"
-                knot = knot.parameter[1]
-            else:
-                knot = knot.literals.setdefault(segment, _Knot())
-        return knot
+        self._tree.add(template, methods)
 
     def add_route(self, uri_template: str, resource: object, **more: Any) -> None:
         """Refuse: routes come from routes.py alone."""
@@ -100,7 +71,7 @@ class Router:
     def find(self, uri: str, req: Request) -> Found:
         """Find the route of a path; one that nobody answers gets a 404, 400 or 301 of its own."""
         raw: bytes = req.scope.get("raw_path") or b""
-        if b"%" in raw and _BAD_ESCAPE.search(raw):
+        if b"%" in raw and BAD_ESCAPE.search(raw):
             return self, self._bad_request, {}, None
         exact = self._exact.get(uri)
         if exact is not None:
@@ -118,27 +89,10 @@ class Router:
         return self._walk(uri.strip("/").split("/"))
 
     def _walk(self, segments: list[str]) -> Found:
-        knot = self._root
-        params: dict[str, str] = {}
-        is_known = False
-        for i, segment in enumerate(segments):
-            if knot.is_prefix:
-                is_known = True
-            child = knot.literals.get(segment)
-            if child is not None:
-                knot = child
-            elif knot.parameter is not None:
-                name, knot = knot.parameter
-                params[name] = segment
-            elif knot.rest is not None:
-                name, methods, template = knot.rest
-                params[name] = "/".join(segments[i:])
-                return self, methods, params, template
-            else:
-                return self, self._not_found if is_known else self._mux_not_found, {}, None
-        if knot.route is not None:
-            return self, knot.route[0], params, knot.route[1]
-        return self, self._not_found if is_known or knot.is_prefix else self._mux_not_found, {}, None
+        match = self._tree.find(segments)
+        if match.methods is None:
+            return self, self._not_found if match.is_known else self._mux_not_found, {}, None
+        return self, match.methods, match.params, match.template
 
 
 def _clean(path: str) -> str:
