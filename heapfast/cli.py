@@ -140,7 +140,7 @@ def _answer(words: list[str]) -> str:
     """What --help or --version print, "" when neither is asked for."""
     from heapfast.config.argv import parse_argv
 
-    values, faults = parse_argv(words)
+    values, _, faults = parse_argv(words)
     if values["help"]:
         from heapfast.config.help import format_help
 
@@ -154,10 +154,29 @@ def _options(words: list[str]) -> Options:
     return build_options(words, os.environ)
 
 
+class _JsonLines(logging.Formatter):
+    """One JSON object a line, with the members that Kubernetes' own daemons write; `ts` is in milliseconds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        import msgspec
+
+        line = {
+            "ts": round(record.created * 1000, 3),
+            "caller": f"{record.filename}:{record.lineno}",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "msg": record.getMessage(),
+        }
+        if record.exc_info:
+            line["stacktrace"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode()
+
+
 def _start_logging(options: Options) -> None:
-    logging.basicConfig(
-        level=options.log.level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(_JsonLines() if options.log.format == "json" else text)
+    logging.basicConfig(level=options.log.level, handlers=[handler])
 
 
 def _version() -> str:

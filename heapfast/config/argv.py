@@ -1,9 +1,9 @@
 """A command line in Go's flag syntax, read by the table of flags.
 
 In      argv without the program's name
-Out     the value of every flag, defaults included, and every fault
+Out     the value of every flag, defaults included, which were given, and every fault
 Callers config.build, cli
-Source  spec/heapster-rest.md 12; Go's pflag with glog's flags added to it
+Source  spec/heapster-rest.md 12, spec/metrics-k8s-io.md 17; Go's pflag with glog's flags added to it
 Never   asks what values mean together
 """
 
@@ -11,31 +11,44 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from heapfast.config.flags import FLAGS, Flag
+from heapfast.config.flag import Flag
+from heapfast.config.flags import FLAGS
 
-_SHORT = {"h": "help"}
+_SHORT = {"h": "help", "l": "node-selector"}
 _GLUED_VERBOSITY = re.compile(r"-v([0-9]+)")
 
 
-def parse_argv(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """Reads a command line; a flag with a fault keeps its default.
+class Arguments(NamedTuple):
+    """A command line that was read.
 
-    Returns:
-        Values by flag name, and the faults in order of the words, each naming its flag.
+    Attributes:
+        values: by flag name, defaults included.
+        given: names of the flags that stood there, for those whose absence means more than their default.
+        faults: in order of the words, each naming its flag.
     """
+
+    values: Mapping[str, Any]
+    given: frozenset[str]
+    faults: list[str]
+
+
+def parse_argv(argv: Sequence[str]) -> Arguments:
+    """Reads a command line; a flag with a fault keeps its default, and counts as given."""
+    met: set[str] = set()
     given: dict[str, Any] = {}
     faults: list[str] = []
     for flag, text in _iter_flags(argv, faults):
+        met.add(flag.name)
         try:
             value = flag.parse(text)
         except ValueError as error:
             faults.append(f"--{flag.name}: got {text!r}, want {error}")
             continue
         given[flag.name] = (*given.get(flag.name, ()), *value) if flag.repeats else value
-    return {name: given.get(name, flag.default) for name, flag in FLAGS.items()}, faults
+    return Arguments({name: given.get(name, flag.default) for name, flag in FLAGS.items()}, frozenset(met), faults)
 
 
 def _iter_flags(argv: Sequence[str], faults: list[str]) -> Iterator[tuple[Flag, str]]:

@@ -3,8 +3,13 @@
 In      argv, the environment
 Out     Options, or ConfigError with every fault at once, each naming its flag, what it got and what was wanted
 Callers cli
-Source  spec/heapster-rest.md 11.5 and 12, spec/heapster-pipeline.md 3.1 and 5.8; B21, Q17, Q19
+Source  spec/heapster-rest.md 11.5 and 12, spec/heapster-pipeline.md 3.1 and 5.8, spec/metrics-k8s-io.md 17;
+        B21, Q17, Q19
 Never   opens a file or a socket
+
+One binary stands in for two daemons. With --source it is Heapster: its port is open, the secure port closed. Without
+it is metrics-server: the secure port is open, Heapster's closed, the source is kubernetes.resource. In both, a port
+whose flag is given is open; that is how one process serves both APIs.
 """
 
 from __future__ import annotations
@@ -12,18 +17,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from heapfast.catalog.metrics import BY_NAME, CUSTOM_PREFIX
-from heapfast.config.argv import parse_argv
+from heapfast.config.argv import Arguments, parse_argv
+from heapfast.config.delegated_auth import build_auth
 from heapfast.config.findings import Findings
-from heapfast.config.flags import FLAGS, Group
-from heapfast.config.options import ApiOptions, LabelOptions, LogOptions, Options, StoreOptions, TlsOptions
-from heapfast.config.source import build_source
+from heapfast.config.flag import Group
+from heapfast.config.flags import FLAGS
+from heapfast.config.kubelets import build_kubelets
+from heapfast.config.options import (
+    ApiOptions,
+    LabelOptions,
+    LogOptions,
+    Options,
+    SecureOptions,
+    StoreOptions,
+    TlsOptions,
+)
+from heapfast.config.secure_port import build_secure
+from heapfast.config.source import build_sources
 from heapfast.config.uris import parse_uri
 from heapfast.config.values import format_duration
 from heapfast.errors import ConfigError
 from heapfast.units import NS_PER_SECOND
 
-MIN_RESOLUTION_NS = 5 * NS_PER_SECOND
+#: Heapster's least resolution, and metrics-server's.
+HEAPSTER_MIN_RESOLUTION_NS = 5 * NS_PER_SECOND
+METRICS_SERVER_MIN_RESOLUTION_NS = 10 * NS_PER_SECOND
 DEBUG_VERBOSITY = 4
 
 #: Heapster's sinks besides 'metric'.
@@ -46,36 +67,58 @@ def build_options(argv: Sequence[str], environment: Mapping[str, str]) -> Option
         ConfigError: anything is wrong with it; `faults` has all of it.
     """
     findings = Findings()
-    values, findings.faults = parse_argv(argv)
-    resolution_ns = _resolution(values, findings)
-    kube, scrape = build_source(values, environment, resolution_ns, findings)
+    arguments = parse_argv(argv)
+    values, findings.faults = arguments.values, arguments.faults
+    resolution_ns = _resolution(arguments, findings)
+    kube, sources = build_sources(arguments, environment, resolution_ns, findings)
+    if len(sources) > 1:
+        findings.refuse("source", f"{len(sources)} of them", "one: this version runs a single source")
+    if values["max-body-bytes"] < 1:
+        findings.refuse("max-body-bytes", values["max-body-bytes"], "at least 1")
+    findings.check_not_negative("max-procs", values["max-procs"])
     options = Options(
         resolution_ns=resolution_ns,
-        threads=_at_least_zero(values, "max-procs", findings),
+        threads=values["max-procs"] or _go_threads(environment),
         kube=kube,
-        scrape=scrape,
+        sources=sources,
+        kubelets=build_kubelets(arguments, findings),
         store=_store(values, findings),
         labels=_labels(values, findings),
-        api=_api(values, environment, findings),
+        api=_api(arguments, environment, findings),
         tls=_tls(values, findings),
-        log=_log(values, findings),
-        notes=tuple(findings.notes),
+        secure=build_secure(arguments, findings),
+        auth=build_auth(arguments, findings),
+        log=_log(values),
     )
-    _refuse_what_is_not_there(values, findings)
+    _check_ports(arguments, options.api, options.secure, findings)
+    if values["historical-source"]:
+        findings.refuse(
+            "historical-source",
+            "a sink's URI",
+            "nothing: this version keeps no history; /api/v1/model has the last 15 minutes",
+        )
+    for flag in FLAGS.values():
+        if flag.group is Group.IGNORED and flag.name in arguments.given:
+            findings.note(flag.name, flag.help)
     if findings.faults:
         raise ConfigError(findings.faults)
-    return options
+    return msgspec.structs.replace(options, notes=tuple(findings.notes))
 
 
-def _resolution(values: Mapping[str, Any], findings: Findings) -> int:
-    resolution_ns: int = values["metric-resolution"]
-    if resolution_ns < MIN_RESOLUTION_NS:
-        findings.refuse(
-            "metric-resolution", format_duration(resolution_ns), f"at least {format_duration(MIN_RESOLUTION_NS)}"
-        )
+def _resolution(arguments: Arguments, findings: Findings) -> int:
+    resolution_ns: int = arguments.values["metric-resolution"]
+    least_ns = HEAPSTER_MIN_RESOLUTION_NS if "source" in arguments.given else METRICS_SERVER_MIN_RESOLUTION_NS
+    if resolution_ns < least_ns:
+        findings.refuse("metric-resolution", format_duration(resolution_ns), f"at least {format_duration(least_ns)}")
         # The checks that follow would only repeat this fault in other words.
         return int(FLAGS["metric-resolution"].default)
     return resolution_ns
+
+
+def _go_threads(environment: Mapping[str, str]) -> int:
+    """What $GOMAXPROCS says, which manifests set beside a CPU limit; as in Go, what is no number counts as unset."""
+    text = environment.get("GOMAXPROCS", "")
+    return int(text) if text.isdecimal() else 0
 
 
 def _store(values: Mapping[str, Any], findings: Findings) -> StoreOptions:
@@ -114,11 +157,12 @@ def _labels(values: Mapping[str, Any], findings: Findings) -> LabelOptions:
     )
 
 
-def _api(values: Mapping[str, Any], environment: Mapping[str, str], findings: Findings) -> ApiOptions:
-    if not 0 <= values["heapster-port"] <= 65535:
-        findings.refuse("heapster-port", values["heapster-port"], "a port from 0 to 65535")
+def _api(arguments: Arguments, environment: Mapping[str, str], findings: Findings) -> ApiOptions:
+    values = arguments.values
+    findings.check_port("heapster-port", values["heapster-port"], least=0)
     sinks = _sinks(values["sink"], environment, findings)
     return ApiOptions(
+        enabled=bool({"source", "heapster-port"} & arguments.given),
         listen_ip=values["listen-ip"],
         port=values["heapster-port"],
         export_enabled=not values["disable-export"],
@@ -146,10 +190,7 @@ def _sinks(given: Sequence[str], environment: Mapping[str, str], findings: Findi
 
 def _tls(values: Mapping[str, Any], findings: Findings) -> TlsOptions:
     cert, key, client_ca = values["tls-cert"], values["tls-key"], values["tls-client-ca"]
-    if cert and not key:
-        findings.refuse("tls-key", "nothing", "the key of --tls-cert")
-    if key and not cert:
-        findings.refuse("tls-cert", "nothing", "the certificate of --tls-key")
+    findings.check_pair(values, "tls-cert", "tls-key")
     if client_ca and not cert:
         findings.refuse("tls-client-ca", repr(client_ca), "--tls-cert and --tls-key beside it")
     if values["allowed-users"] and not client_ca:
@@ -157,36 +198,25 @@ def _tls(values: Mapping[str, Any], findings: Findings) -> TlsOptions:
     return TlsOptions(cert_file=cert, key_file=key, client_ca_file=client_ca, allowed_users=values["allowed-users"])
 
 
-def _log(values: Mapping[str, Any], findings: Findings) -> LogOptions:
-    for name in ("vmodule", "log-dir", "log-backtrace-at"):
-        if values[name]:
-            findings.note(name, "has no effect; heapfast logs to standard error")
+def _log(values: Mapping[str, Any]) -> LogOptions:
+    layout = values["logging-format"]
     if not values["logtostderr"] and not values["alsologtostderr"]:
         # What glog would have sent to files goes nowhere; its threshold holds for the rest.
         severity = values["stderrthreshold"]
-        return LogOptions(level="CRITICAL" if severity == "FATAL" else severity)
-    return LogOptions(level="DEBUG" if values["v"] >= DEBUG_VERBOSITY else "INFO")
+        return LogOptions(level="CRITICAL" if severity == "FATAL" else severity, format=layout)
+    return LogOptions(level="DEBUG" if values["v"] >= DEBUG_VERBOSITY else "INFO", format=layout)
 
 
-def _at_least_zero(values: Mapping[str, Any], name: str, findings: Findings) -> int:
-    value: int = values[name]
-    if value < 0:
-        findings.refuse(name, value, "0 or more")
-    return value
-
-
-def _refuse_what_is_not_there(values: Mapping[str, Any], findings: Findings) -> None:
-    if values["historical-source"]:
-        findings.refuse(
-            "historical-source",
-            "a sink's URI",
-            "nothing: this version keeps no history; /api/v1/model has the last 15 minutes",
-        )
-    for flag in FLAGS.values():
-        if flag.group is Group.AGGREGATED and values[flag.name] != flag.default:
-            findings.refuse(
-                flag.name,
-                flag.show(values[flag.name]),
-                f"its default ({flag.show(flag.default) or 'empty'}): heapfast does not run Heapster's aggregated"
-                " API server; /apis/metrics/v1alpha1 is served on --heapster-port",
-            )
+def _check_ports(arguments: Arguments, api: ApiOptions, secure: SecureOptions | None, findings: Findings) -> None:
+    """Notes flags of a port that is closed, and refuses to serve nothing at all."""
+    if secure is None and not api.enabled:
+        findings.refuse("secure-port", 0, "a port, or --heapster-port beside it: nothing would be served")
+    closed: list[tuple[tuple[Group, ...], str]] = []
+    if secure is None:
+        closed.append(((Group.SECURE_PORT, Group.AUTH), "--secure-port"))
+    if not api.enabled:
+        closed.append(((Group.PLAIN_PORT,), "--heapster-port"))
+    for groups, opener in closed:
+        for flag in FLAGS.values():
+            if flag.group in groups and flag.name in arguments.given and f"--{flag.name}" != opener:
+                findings.note(flag.name, f"has no effect: its port is closed, {opener} opens it")

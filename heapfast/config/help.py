@@ -8,10 +8,11 @@ Callers cli
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from heapfast.config.flags import FLAGS, Flag, Group
+from heapfast.config.flag import Flag, Group
+from heapfast.config.flags import FLAGS
 from heapfast.config.values import parse_duration, parse_int
 
 WIDTH = 100
@@ -21,10 +22,12 @@ _INDENT = " " * 8
 def format_help(commands: Mapping[str, str]) -> str:
     """Writes the help text; commands are name -> what it does."""
     lines = [
-        "Usage: heapfast --source=KEY[:URL] [flags]",
+        "Usage: heapfast [flags]                       run as metrics-server does",
+        "       heapfast --source=KEY[:URL] [flags]    run as Heapster does",
         "       heapfast COMMAND [flags]",
         "",
-        "Without a command: scrapes the cluster's kubelets and serves Heapster's REST API.",
+        "Without a command: scrapes the cluster's kubelets and serves what they say. Either daemon's flags",
+        "may be given to both; --secure-port and --heapster-port open the other one's port.",
         "",
         "Commands:",
         *(f"  {name:<14}{text}" for name, text in commands.items()),
@@ -34,9 +37,11 @@ def format_help(commands: Mapping[str, str]) -> str:
     ]
     for group in Group:
         lines += ["", f"{group.value}:"]
-        for flag in FLAGS.values():
-            if flag.group is group:
-                lines += _flag_lines(flag)
+        flags = [flag for flag in FLAGS.values() if flag.group is group]
+        if group is Group.IGNORED:
+            lines += _names(flags)
+        else:
+            lines += (line for flag in flags for line in _flag_lines(flag))
     return "\n".join(lines) + "\n"
 
 
@@ -45,6 +50,11 @@ def _flag_lines(flag: Flag) -> Iterator[str]:
     yield f"  --{flag.name}{_value_name(flag)}"
     shown = f" Default: {default}." if default not in ("", "false") else ""
     yield from textwrap.wrap(flag.help + shown, WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
+
+
+def _names(flags: Iterable[Flag]) -> list[str]:
+    names = ", ".join(f"--{flag.name}" for flag in flags)
+    return textwrap.wrap(names, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _value_name(flag: Flag) -> str:

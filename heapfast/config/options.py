@@ -16,7 +16,7 @@ from heapfast.units import NS_PER_SECOND
 
 
 class KubeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach the API server; from the URL of --source.
+    """How to reach the API server; from --kubeconfig or the URL of --source.
 
     Attributes:
         server: scheme and authority, such as "https://10.0.0.1:6443"; "" takes what the credentials say.
@@ -34,11 +34,12 @@ class KubeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScrapeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How kubelets are asked.
+    """One source: what kubelets are asked for, where, and how patiently.
 
     Attributes:
-        source: "summary" reads /stats/summary, "cadvisor" reads /stats/container.
-        kubelet_port: TCP port of every kubelet.
+        source: "summary" reads /stats/summary, "cadvisor" /stats/container, "resource" /metrics/resource.
+        resolution_ns: spacing of its scrapes, a whole multiple of the tick's.
+        kubelet_port: TCP port of every kubelet, unless KubeletOptions asks nodes for it.
         kubelet_https: ask over TLS.
         insecure: do not verify kubelets' certificates.
         token_over_http: send the bearer token to kubelets that are asked without TLS.
@@ -48,7 +49,8 @@ class ScrapeOptions(msgspec.Struct, frozen=True, kw_only=True):
         max_body_bytes: a longer answer is a failed scrape.
     """
 
-    source: Literal["summary", "cadvisor"] = "summary"
+    source: Literal["summary", "cadvisor", "resource"] = "summary"
+    resolution_ns: int = 60 * NS_PER_SECOND
     kubelet_port: int = 10255
     kubelet_https: bool = False
     insecure: bool = False
@@ -57,6 +59,27 @@ class ScrapeOptions(msgspec.Struct, frozen=True, kw_only=True):
     spread_ns: int = 0
     deadline_ns: int
     max_body_bytes: int = 64 << 20
+
+
+class KubeletOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for kubelets whatever they are asked for.
+
+    Attributes:
+        address_types: of node addresses, best first; () is Heapster's choice: InternalIP, else ExternalIP or
+            LegacyHostIP, addresses only.
+        uses_node_status_port: a port that a node states beats kubelet_port.
+        ca_file: PEM file of the authorities of kubelets' certificates; "" is the API server's CA.
+        client_cert_file: PEM file of the certificate that kubelets are shown; "" for that of the credentials.
+        client_key_file: PEM file of its key.
+        node_selector: labels of the nodes to scrape, in Kubernetes' grammar; "" for all.
+    """
+
+    address_types: tuple[str, ...] = ()
+    uses_node_status_port: bool = False
+    ca_file: str = ""
+    client_cert_file: str = ""
+    client_key_file: str = ""
+    node_selector: str = ""
 
 
 class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +111,7 @@ class LabelOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TlsOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Who may ask, and how; all empty means plain HTTP for everybody.
+    """Who may ask on Heapster's port, and how; all empty means plain HTTP for everybody.
 
     Attributes:
         cert_file: PEM file of the serving certificate, with its chain.
@@ -104,19 +127,106 @@ class TlsOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and what the daemon serves.
+    """What the daemon serves, and where Heapster's port is.
 
     Attributes:
+        enabled: Heapster's port is open.
         listen_ip: address to listen on; "" means all.
         port: TCP port; 0 takes a free one.
         export_enabled: /api/v1/metric-export answers with data, not with [].
         model_enabled: the in-memory store answers; otherwise its routes are 503.
     """
 
+    enabled: bool = True
     listen_ip: str = ""
     port: int = 8082
     export_enabled: bool = True
     model_enabled: bool = True
+
+
+class SniPair(msgspec.Struct, frozen=True, kw_only=True):
+    """A serving certificate for some names.
+
+    Attributes:
+        names: host names, a leading "*." for any; () takes the certificate's own.
+    """
+
+    cert_file: str
+    key_file: str
+    names: tuple[str, ...] = ()
+
+
+class SecureOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The secure port: HTTPS, and every caller is authenticated and authorized.
+
+    Attributes:
+        bind_address: IP address to listen on.
+        port: TCP port; 0 takes a free one (--secure-port=0 gives no SecureOptions at all).
+        cert_file: PEM file of the serving certificate, with its chain; "" looks into cert_dir.
+        key_file: PEM file of its key.
+        cert_dir: folder of apiserver.crt and apiserver.key, made there when they are missing.
+        sni: further pairs, by the name that the client asks for.
+        min_tls: the oldest version of TLS that is spoken.
+        cipher_suites: OpenSSL's names of what TLS 1.2 may use; () leaves it to OpenSSL.
+        max_requests: answered at a time; 0 for any number.
+        request_timeout_ns: longest time to answer one.
+        shutdown_delay_ns: from SIGTERM, when /readyz begins to fail, until the port closes.
+    """
+
+    bind_address: str = "0.0.0.0"
+    port: int = 443
+    cert_file: str = ""
+    key_file: str = ""
+    cert_dir: str = "apiserver.local.config/certificates"
+    sni: tuple[SniPair, ...] = ()
+    min_tls: Literal["1.2", "1.3"] = "1.2"
+    cipher_suites: tuple[str, ...] = ()
+    max_requests: int = 400
+    request_timeout_ns: int = 60 * NS_PER_SECOND
+    shutdown_delay_ns: int = 0
+
+
+class RequestHeaderOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Front proxies, as flags describe them; header names and prefixes are in lower case.
+
+    Attributes:
+        ca_file: PEM file of their authorities.
+        allowed_names: common names; () for all.
+    """
+
+    ca_file: str
+    allowed_names: tuple[str, ...] = ()
+    username_headers: tuple[str, ...] = ("x-remote-user",)
+    uid_headers: tuple[str, ...] = ()
+    group_headers: tuple[str, ...] = ("x-remote-group",)
+    extra_prefixes: tuple[str, ...] = ("x-remote-extra-",)
+
+
+class AuthOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may ask on the secure port.
+
+    Attributes:
+        authentication_kubeconfig: says where TokenReviews and the config map are; "" is KubeOptions.
+        authorization_kubeconfig: says where SubjectAccessReviews are; "" is KubeOptions.
+        skips_lookup: never read the config map extension-apiserver-authentication.
+        tolerates_lookup_failure: start without it when it cannot be read.
+        client_ca_file: PEM file of the authorities of clients; "" is the config map's.
+        request_header: front proxies; None is the config map's.
+        always_allow_paths: open to everybody; a trailing "*" opens what begins so.
+        token_ttl_ns: how long a TokenReview's answer holds.
+        authorized_ttl_ns, unauthorized_ttl_ns: how long a SubjectAccessReview's yes and no hold.
+    """
+
+    authentication_kubeconfig: str = ""
+    authorization_kubeconfig: str = ""
+    skips_lookup: bool = False
+    tolerates_lookup_failure: bool = False
+    client_ca_file: str = ""
+    request_header: RequestHeaderOptions | None = None
+    always_allow_paths: tuple[str, ...] = ("/healthz", "/readyz", "/livez")
+    token_ttl_ns: int = 10 * NS_PER_SECOND
+    authorized_ttl_ns: int = 10 * NS_PER_SECOND
+    unauthorized_ttl_ns: int = 10 * NS_PER_SECOND
 
 
 class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,9 +234,11 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         level: the least severe level of Python's logging that is written.
+        format: "text", or "json": one object a line.
     """
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    format: Literal["text", "json"] = "text"
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,17 +246,27 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         resolution_ns: the spacing of ticks.
-        threads: size of the thread pool that closes and renders batches.
+        threads: size of the thread pool that closes and renders batches; 0 is one for each core.
+        sources: what kubelets are asked for, in the order of --source; never empty.
+        secure: None when the secure port is closed.
         notes: what the operator should know about flags that do less than they seem to; logged at start.
     """
 
     resolution_ns: int
     threads: int
     kube: KubeOptions
-    scrape: ScrapeOptions
+    sources: tuple[ScrapeOptions, ...]
+    kubelets: KubeletOptions
     store: StoreOptions
     labels: LabelOptions
     api: ApiOptions
     tls: TlsOptions
+    secure: SecureOptions | None
+    auth: AuthOptions
     log: LogOptions
     notes: tuple[str, ...] = ()
+
+    @property
+    def scrape(self) -> ScrapeOptions:
+        """The first source, for who needs no more than one."""
+        return self.sources[0]

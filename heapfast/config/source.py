@@ -1,73 +1,104 @@
-"""The source: which API server to ask who is there, and how to ask kubelets.
+"""The sources: which API server to ask who is there, and what to ask kubelets for.
 
-In      the values of --source and of the scraping flags
-Out     KubeOptions and ScrapeOptions
+In      the values of --source, --kubeconfig and of the flags that say how kubelets are asked
+Out     KubeOptions and ScrapeOptions, one a source
 Callers config.build
-Source  spec/heapster-pipeline.md 3.2 and 3.4 (the deadline); Q18, Q24
+Source  spec/heapster-pipeline.md 3.2 and 3.4 (the deadline); Q18, Q24; spec/metrics-k8s-io.md 14.3 to 14.5 and 17
+
+What a source's URL says beats flags, and flags beat what its key means by default. No --source at all is
+kubernetes.resource, and the API server is where --kubeconfig or the service account says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
+from heapfast.config.argv import Arguments
 from heapfast.config.findings import Findings
 from heapfast.config.options import KubeOptions, ScrapeOptions
+from heapfast.config.patience import build_patience
 from heapfast.config.uris import Uri, parse_uri
-from heapfast.config.values import format_duration, parse_bool, parse_int
-from heapfast.units import NS_PER_SECOND
+from heapfast.config.values import format_duration, parse_bool, parse_duration, parse_int
 
-SOURCES: dict[str, Literal["summary", "cadvisor"]] = {
-    "kubernetes": "cadvisor",
-    "kubernetes.summary_api": "summary",
+
+class _Kind(NamedTuple):
+    """What a key means, where neither URL nor flags say something else."""
+
+    source: Literal["summary", "cadvisor", "resource"]
+    kubelet_port: int
+    kubelet_https: bool
+
+
+#: The first two are Heapster's, with its defaults; /metrics/resource was never served without TLS.
+KINDS = {
+    "kubernetes": _Kind("cadvisor", 10255, False),
+    "kubernetes.summary_api": _Kind("summary", 10255, False),
+    "kubernetes.resource": _Kind("resource", 10250, True),
 }
-DEFAULT_TIMEOUT_NS = 10 * NS_PER_SECOND
-MAX_DEADLINE_NS = 20 * NS_PER_SECOND
+RESOURCE = Uri("kubernetes.resource", "", "", "", {})
 
-_DEFAULTS = {
-    "inClusterConfig": "true",
-    "kubeletPort": "10255",
-    "kubeletHttps": "false",
-    "insecure": "false",
-    "auth": "",
-    "useServiceAccount": "false",
-    "apiVersion": "v1",
-}
-
-
-def build_source(
-    values: Mapping[str, Any], environment: Mapping[str, str], resolution_ns: int, findings: Findings
-) -> tuple[KubeOptions, ScrapeOptions]:
-    """Reads the one --source; with a fault, the rest is checked against its defaults."""
-    uri = _only_source(values["source"], environment, findings)
-    for name in uri.options.keys() - _DEFAULTS.keys():
-        findings.note("source", f"the option {name!r} is not known and has no effect; known are {', '.join(_DEFAULTS)}")
-    kube = _kube(uri, findings)
-    return kube, _scrape(uri, values, resolution_ns, kube.insecure, findings)
+KNOWN_OPTIONS = (
+    "inClusterConfig",
+    "kubeletPort",
+    "kubeletHttps",
+    "insecure",
+    "auth",
+    "useServiceAccount",
+    "apiVersion",
+    "resolution",
+)
+#: Those that say where the API server is, and who we are to it.
+SERVER_OPTIONS = ("inClusterConfig", "auth")
 
 
-def _only_source(given: tuple[str, ...], environment: Mapping[str, str], findings: Findings) -> Uri:
-    nothing = Uri("kubernetes.summary_api", "", "", "", {})
-    if len(given) != 1:
-        findings.refuse("source", f"{len(given)} of them", "exactly one")
-        return nothing
+def build_sources(
+    arguments: Arguments, environment: Mapping[str, str], resolution_ns: int, findings: Findings
+) -> tuple[KubeOptions, tuple[ScrapeOptions, ...]]:
+    """Reads every --source; one with a fault is left out, and something that can be checked is always there."""
+    uris = [uri for text in arguments.values["source"] if (uri := _read(text, environment, findings)) is not None] or [
+        RESOURCE
+    ]
+    for uri in uris:
+        for name in uri.options:
+            if name not in KNOWN_OPTIONS:
+                known = ", ".join(KNOWN_OPTIONS)
+                findings.note("source", f"the option {name!r} is not known and has no effect; known are {known}")
+    kubes = [_kube(uri, arguments, findings) for uri in uris]
+    if any(kube != kubes[0] for kube in kubes):
+        findings.refuse("source", "several that differ in where the API server is", "one API server")
+    sources = tuple(
+        _scrape(uri, kube, arguments, resolution_ns, findings) for uri, kube in zip(uris, kubes, strict=True)
+    )
+    if len({source.source for source in sources}) < len(sources):
+        findings.refuse("source", "the same key more than once", "each key once")
+    return kubes[0], sources
+
+
+def _read(text: str, environment: Mapping[str, str], findings: Findings) -> Uri | None:
     try:
-        uri = parse_uri(given[0], environment)
+        uri = parse_uri(text, environment)
     except ValueError as error:
-        findings.refuse("source", repr(given[0]), str(error))
-        return nothing
-    if uri.key not in SOURCES:
-        findings.refuse("source", f"the key {uri.key!r}", " or ".join(SOURCES))
-        return nothing
+        findings.refuse("source", repr(text), str(error))
+        return None
+    if uri.key not in KINDS:
+        findings.refuse("source", f"the key {uri.key!r}", ", ".join(KINDS))
+        return None
     return uri
 
 
-def _kube(uri: Uri, findings: Findings) -> KubeOptions:
-    in_cluster = _bool(uri, "inClusterConfig", findings)
-    kubeconfig = uri.options.get("auth", "")
+def _kube(uri: Uri, arguments: Arguments, findings: Findings) -> KubeOptions:
     server = f"{uri.scheme}://{uri.host}" if uri.scheme and uri.host else ""
     if server and uri.scheme not in ("http", "https"):
         findings.refuse("source", f"the scheme {uri.scheme!r}", "http or https")
+    insecure = _bool(uri, "insecure", False, findings)
+    use_service_account = _bool(uri, "useServiceAccount", False, findings)
+    in_cluster = _bool(uri, "inClusterConfig", True, findings)
+    kubeconfig = uri.options.get("auth", "")
+    if flag := arguments.values["kubeconfig"]:
+        if server or any(uri.options.get(name) for name in SERVER_OPTIONS):
+            findings.refuse("kubeconfig", repr(flag), "nothing, where the URL of --source says where the API server is")
+        in_cluster, kubeconfig = False, flag
     if in_cluster and kubeconfig:
         findings.note("source", "the option 'auth' has no effect without inClusterConfig=false")
     if not in_cluster and not kubeconfig and not server:
@@ -76,51 +107,65 @@ def _kube(uri: Uri, findings: Findings) -> KubeOptions:
         server=server,
         in_cluster=in_cluster,
         kubeconfig="" if in_cluster else kubeconfig,
-        insecure=_bool(uri, "insecure", findings),
-        use_service_account=_bool(uri, "useServiceAccount", findings),
+        insecure=insecure,
+        use_service_account=use_service_account,
     )
 
 
-def _scrape(
-    uri: Uri, values: Mapping[str, Any], resolution_ns: int, insecure: bool, findings: Findings
-) -> ScrapeOptions:
-    # A batch that waits longer than this would meet the next one.
-    deadline_ns = min(MAX_DEADLINE_NS, resolution_ns * 9 // 10)
-    timeout_ns = values["scrape-timeout"] or min(DEFAULT_TIMEOUT_NS, resolution_ns // 2)
-    for name, span_ns in (("scrape-timeout", timeout_ns), ("scrape-spread", values["scrape-spread"])):
-        if not 0 <= span_ns < deadline_ns:
-            findings.refuse(
-                name,
-                format_duration(span_ns),
-                f"more than 0s and less than {format_duration(deadline_ns)}, which is how long a batch may wait at a"
-                f" resolution of {format_duration(resolution_ns)}",
-            )
-    if values["max-body-bytes"] < 1:
-        findings.refuse("max-body-bytes", values["max-body-bytes"], "at least 1")
+def _scrape(uri: Uri, kube: KubeOptions, arguments: Arguments, tick_ns: int, findings: Findings) -> ScrapeOptions:
+    values, kind = arguments.values, KINDS[uri.key]
+    resolution_ns = _resolution(uri, tick_ns, findings)
+    patience = build_patience(arguments, resolution_ns, findings)
+    without_tls = values["deprecated-kubelet-completely-insecure"]
+    https = _bool(uri, "kubeletHttps", kind.kubelet_https and not without_tls, findings)
+    if https and without_tls:
+        findings.refuse("deprecated-kubelet-completely-insecure", "true", "false, where --source has kubeletHttps=true")
     return ScrapeOptions(
-        source=SOURCES[uri.key],
-        kubelet_port=_kubelet_port(uri, findings),
-        kubelet_https=_bool(uri, "kubeletHttps", findings),
-        insecure=insecure,
+        source=kind.source,
+        resolution_ns=resolution_ns,
+        kubelet_port=_kubelet_port(uri, kind, arguments, findings),
+        kubelet_https=https,
+        insecure=kube.insecure or values["kubelet-insecure-tls"],
         token_over_http=values["kubelet-token-over-http"],
-        timeout_ns=timeout_ns,
-        spread_ns=values["scrape-spread"],
-        deadline_ns=deadline_ns,
+        timeout_ns=patience.timeout_ns,
+        spread_ns=patience.spread_ns,
+        deadline_ns=patience.deadline_ns,
         max_body_bytes=values["max-body-bytes"],
     )
 
 
-def _bool(uri: Uri, name: str, findings: Findings) -> bool:
-    text = uri.options.get(name) or _DEFAULTS[name]
+def _resolution(uri: Uri, tick_ns: int, findings: Findings) -> int:
+    text = uri.options.get("resolution")
+    if not text:
+        return tick_ns
+    try:
+        resolution_ns = parse_duration(text)
+    except ValueError as error:
+        findings.refuse("source", f"resolution={text}", str(error))
+        return tick_ns
+    if resolution_ns <= 0 or resolution_ns % tick_ns:
+        tick = format_duration(tick_ns)
+        findings.refuse("source", f"resolution={text}", f"a whole multiple of --metric-resolution, {tick}")
+        return tick_ns
+    return resolution_ns
+
+
+def _bool(uri: Uri, name: str, default: bool, findings: Findings) -> bool:
+    text = uri.options.get(name)
+    if not text:
+        return default
     try:
         return parse_bool(text)
     except ValueError as error:
         findings.refuse("source", f"{name}={text}", str(error))
-        return parse_bool(_DEFAULTS[name])
+        return default
 
 
-def _kubelet_port(uri: Uri, findings: Findings) -> int:
-    text = uri.options.get("kubeletPort") or _DEFAULTS["kubeletPort"]
+def _kubelet_port(uri: Uri, kind: _Kind, arguments: Arguments, findings: Findings) -> int:
+    text = uri.options.get("kubeletPort")
+    if not text:
+        given = "kubelet-port" in arguments.given
+        return int(arguments.values["kubelet-port"]) if given else kind.kubelet_port
     try:
         port = parse_int(text)
     except ValueError:

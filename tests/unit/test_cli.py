@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -62,13 +63,15 @@ def test_a_wrong_command_line_prints_every_fault_and_starts_nothing(
     assert capsys.readouterr().err.splitlines() == [
         "heapfast: --heapster-port: got 'x', want an integer",
         "heapfast: --sorce: unknown flag (did you mean --source?)",
-        "heapfast: --source: got 0 of them, want exactly one",
     ]
 
 
-def test_no_word_at_all_asks_for_a_source(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([]) == 2
-    assert capsys.readouterr().err == "heapfast: --source: got 0 of them, want exactly one\n"
+def test_no_word_at_all_runs_as_metrics_server_does(daemon: list[Options]) -> None:
+    assert cli.main([]) == 0
+    (options,) = daemon
+    assert options.scrape.source == "resource"
+    assert options.secure is not None
+    assert options.secure.port == 443
 
 
 @pytest.mark.parametrize(
@@ -104,13 +107,46 @@ def test_what_we_do_wrong_shows_its_stack(daemon: list[Options], monkeypatch: py
         cli.main([SOURCE])
 
 
+def logged(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """The level that a command line asks for, and a line as it would be written."""
+    configured: list[Any] = []
+    monkeypatch.setattr(logging, "basicConfig", lambda **settings: configured.append(settings))
+    cli.main(argv)
+    (settings,) = configured
+    (handler,) = settings["handlers"]
+    assert handler.stream is sys.stderr
+    record = logging.LogRecord("heapfast.x", logging.INFO, "/src/x.py", 7, "%s is up", ("it",), None)
+    record.created = 1.25
+    return settings["level"], handler.format(record)
+
+
 def test_logging_goes_to_standard_error_at_the_level_asked_for(
     daemon: list[Options], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configured: list[dict[str, object]] = []
+    level, line = logged([SOURCE, "-v=4"], monkeypatch)
+    assert level == "DEBUG"
+    assert line.endswith(" INFO heapfast.x: it is up")
+
+
+def test_logging_as_json_is_one_object_a_line(daemon: list[Options], monkeypatch: pytest.MonkeyPatch) -> None:
+    level, line = logged(["--logging-format=json"], monkeypatch)
+    assert level == "INFO"
+    assert json.loads(line) == {
+        "ts": 1250.0, "caller": "x.py:7", "level": "info", "logger": "heapfast.x", "msg": "it is up",
+    }  # fmt: skip
+
+
+def test_json_lines_carry_the_stack(daemon: list[Options], monkeypatch: pytest.MonkeyPatch) -> None:
+    configured: list[Any] = []
     monkeypatch.setattr(logging, "basicConfig", lambda **settings: configured.append(settings))
-    cli.main([SOURCE, "-v=4"])
-    assert [(settings["level"], settings["stream"]) for settings in configured] == [("DEBUG", sys.stderr)]
+    cli.main(["--logging-format=json"])
+    try:
+        raise KeyError("gone")
+    except KeyError:
+        record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "bad\nday", (), sys.exc_info())
+    line = configured[0]["handlers"][0].format(record)
+    assert "\n" not in line
+    assert "KeyError: 'gone'" in json.loads(line)["stacktrace"]
 
 
 def test_the_version_has_heapsters_two_lines_and_the_build_row(capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,15 +189,15 @@ def test_check_config_prints_what_the_daemon_would_run_with(capsys: pytest.Captu
     out, err = capsys.readouterr()
     printed = json.loads(out)
     assert printed["resolution_ns"] == 10_000_000_000
-    assert printed["scrape"]["source"] == "summary"
+    assert [source["source"] for source in printed["sources"]] == ["summary"]
     assert err == "heapfast: note: --log-dir: has no effect; heapfast logs to standard error\n"
 
 
 def test_check_config_prints_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["check-config", "--sink=influxdb", "--api-server"]) == 2
+    assert cli.main(["check-config", "--source=docker", "--sink=influxdb", "--secure-port=-1"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert [line.split(":")[1].strip() for line in err.splitlines()] == ["--source", "--sink", "--api-server"]
+    assert [line.split(":")[1].strip() for line in err.splitlines()] == ["--source", "--sink", "--secure-port"]
 
 
 def test_parse_shows_every_value_of_a_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
