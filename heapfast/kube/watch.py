@@ -13,6 +13,7 @@ first of its kind is logged. Everything else that goes wrong is waited out, long
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random as random_module
 from collections.abc import Awaitable, Callable
@@ -208,10 +209,10 @@ class Reflector(Generic[PlainT]):
 
     def _keep_known(self, raw: msgspec.Raw) -> None:
         """Let an object that became unreadable stay as it was last announced."""
-        identity = self._identify(raw)
-        key = identity_key(identity) if identity else None
-        if key in self._keys:
-            self._keys[key] = self._list_number
+        with contextlib.suppress(msgspec.DecodeError):  # it has been counted
+            key = identity_key(_identity_decoder.decode(raw).metadata)
+            if key in self._keys:
+                self._keys[key] = self._list_number
 
     def _delete(self, key: str) -> None:
         del self._keys[key]
