@@ -31,7 +31,7 @@ NOW_MS = 1_795_338_005_250
 STEP_SECONDS = 10
 
 #: How long anything may take that is waited for. A test that waits this long has failed.
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 10.0
 
 
 class SteppedClock(ManualClock):
@@ -49,6 +49,11 @@ class SteppedClock(ManualClock):
     @property
     def now_ms(self) -> int:
         return self.now_ns() // 1_000_000
+
+    @property
+    def n_sleeping(self) -> int:
+        """Who waits for the clock to move."""
+        return sum(1 for _, woken in self._sleepers if not woken.done())
 
     async def sleep(self, seconds: float) -> None:
         woken = asyncio.get_running_loop().create_future()
