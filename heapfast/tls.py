@@ -10,6 +10,7 @@ Never   asks for a passphrase, or names more of a key than its file
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
@@ -99,8 +100,9 @@ class ServingContext:
     def __init__(self, cert_file: str | Path, key_file: str | Path) -> None:
         self._cert_file = cert_file
         self._key_file = key_file
+        self._pair = _read_pair(cert_file, key_file)
         self._authorities: tuple[str, ...] = ()
-        self._newest = self._make(())
+        self._newest = _make_serving(self._pair, ())
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         _harden(self.context)
         # Taken from this context and not from the newest: how to verify, at a connection's start.
@@ -109,7 +111,9 @@ class ServingContext:
 
     def reload_pair(self) -> None:
         """Serve new connections with what the files hold now; raises ConfigError, and the old pair stays."""
-        self._newest = self._make(self._authorities)
+        pair = _read_pair(self._cert_file, self._key_file)
+        self._newest = _make_serving(pair, self._authorities)
+        self._pair = pair
 
     def trust(self, authorities: Sequence[str]) -> None:
         """Ask new connections for certificates of these authorities; of none at all, ask for none.
@@ -121,26 +125,39 @@ class ServingContext:
             ConfigError: one of them is no certificate, and nothing changes.
         """
         texts = tuple(authorities)
-        self._newest = self._make(texts)
+        # With the pair as it was read: files that are being replaced must not keep a new authority out.
+        self._newest = _make_serving(self._pair, texts)
         self._authorities = texts
         self.context.verify_mode = ssl.CERT_OPTIONAL if texts else ssl.CERT_NONE
-
-    def _make(self, authorities: tuple[str, ...]) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        _harden(context)
-        _load_pair(context, self._cert_file, self._key_file)
-        for text in authorities:
-            try:
-                context.load_verify_locations(cadata=text)
-            except ssl.SSLError as error:
-                raise ConfigError(f"cannot use a client CA: want PEM certificates ({_why(error)})") from error
-        return context
 
     def _hand_over(
         self, connection: ssl.SSLSocket | ssl.SSLObject, server_name: str | None, context: ssl.SSLContext
     ) -> None:
         # Called for every handshake, also of clients that state no name.
         connection.context = self._newest
+
+
+def _read_pair(cert_file: str | Path, key_file: str | Path) -> bytes:
+    """Certificate and key in one PEM text, which fit each other."""
+    # Loaded for the sake of what it says about files that will not do.
+    _load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), cert_file, key_file)
+    return Path(cert_file).read_bytes() + b"\n" + Path(key_file).read_bytes()
+
+
+def _make_serving(pair: bytes, authorities: tuple[str, ...]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _harden(context)
+    # The ssl module takes a key from a file only; this one is in memory.
+    with os.fdopen(os.memfd_create("pair"), "wb") as file:
+        file.write(pair)
+        file.flush()
+        _load_pair(context, f"/proc/self/fd/{file.fileno()}", None)
+    for text in authorities:
+        try:
+            context.load_verify_locations(cadata=text)
+        except (ssl.SSLError, ValueError) as error:
+            raise ConfigError(f"cannot use a client CA: want PEM certificates, got none ({error})") from error
+    return context
 
 
 def _harden(context: ssl.SSLContext) -> None:

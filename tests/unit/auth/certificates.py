@@ -13,7 +13,7 @@ from functools import cache
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from heapfast.units import NS_PER_SECOND
@@ -24,7 +24,12 @@ NOW_NS = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp()) * NS_PER_SECOND
 CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
 SERVER = ExtendedKeyUsageOID.SERVER_AUTH
 
-_KEY = ec.generate_private_key(ec.SECP256R1())  # of all clients: nobody here proves to have it
+_KEY = ec.generate_private_key(ec.SECP256R1())  # of all clients
+
+
+def client_key_pem() -> str:
+    """The key of every client."""
+    return _KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def name(common_name: str = "", *organizations: str) -> x509.Name:
