@@ -19,7 +19,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from heapfast.units import NS_PER_SECOND
 
 #: A moment at which what is neither expired nor of the future is valid.
-NOW_NS = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp()) * NS_PER_SECOND
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+NOW_NS = int(NOW.timestamp()) * NS_PER_SECOND
 
 CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
 SERVER = ExtendedKeyUsageOID.SERVER_AUTH
