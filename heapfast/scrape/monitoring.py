@@ -52,13 +52,15 @@ class ScrapeCounters:
         backed_off: targets that were left alone.
         in_flight: requests that are out.
         body_bytes: of all good answers.
+        bad_values: in answers, left out because they were not what they should be.
         parse_seconds: spent parsing.
         buckets: scrapes by duration: up to each of BUCKETS, and above.
         seconds: of all scrapes.
     """
 
     __slots__ = (
-        "backed_off", "body_bytes", "buckets", "in_flight", "late", "outcomes", "parse_seconds", "seconds", "skipped",
+        "backed_off", "bad_values", "body_bytes", "buckets", "in_flight", "late", "outcomes", "parse_seconds",
+        "seconds", "skipped",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -68,6 +70,7 @@ class ScrapeCounters:
         self.backed_off = 0
         self.in_flight = 0
         self.body_bytes = 0
+        self.bad_values = 0
         self.parse_seconds = 0.0
         self.buckets = [0] * (len(BUCKETS) + 1)
         self.seconds = 0.0
@@ -115,6 +118,11 @@ class ScrapeCollector(Collector):
             "heapfast_scrape_backed_off", "Scrapes left out: the node has been away.", counters.backed_off
         )
         yield CounterMetricFamily("heapfast_scrape_body_bytes", "Bytes of answers.", counters.body_bytes)
+        yield CounterMetricFamily(
+            "heapfast_scrape_bad_values",
+            "Values in answers that were left out: negative, too large, of the wrong type.",
+            counters.bad_values,
+        )
         yield CounterMetricFamily("heapfast_scrape_parse_seconds", "Time spent parsing.", counters.parse_seconds)
         yield GaugeMetricFamily("heapfast_scrape_in_flight", "Requests that are out.", counters.in_flight)
         duration = HistogramMetricFamily("heapfast_scrape_duration_seconds", "Request, parsing and delivery.")

@@ -190,7 +190,7 @@ class Round:
         if deliver is None or target.is_removed:
             return None
         try:
-            self._parse(body)
+            self._parse(target, body)
             deliver(target, self._kit.rows)
         except ParseError as error:
             # Names the content type: a proxy's page of HTML explains itself that way.
@@ -202,13 +202,24 @@ class Round:
             return ScrapeError(target.address, "deliver", f"its rows could not be taken ({error!r})")
         return None
 
-    def _parse(self, body: bytes) -> None:
+    def _parse(self, target: Target, body: bytes) -> None:
         kit = self._kit
         started = kit.clock.monotonic()
         try:
             kit.source.parse(body, kit.rows)
         finally:
             kit.counters.parse_seconds += kit.clock.monotonic() - started
+        rows = kit.rows
+        if rows.bad_values and not target.bad_values:
+            log.warning(
+                "node %s: left out %d values that are not what they should be, the first at byte %d (%s)",
+                target.name,
+                rows.bad_values,
+                rows.bad_offset,
+                target.address,
+            )
+        target.bad_values = rows.bad_values
+        kit.counters.bad_values += rows.bad_values
 
     def _note(self, target: Target, body_bytes: int, error: ScrapeError | None) -> None:
         before = target.outcome

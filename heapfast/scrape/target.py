@@ -46,11 +46,12 @@ class Target:
         retry_at: the loop's time before which it is left alone; -inf for no back-off.
         scrapes, request_seconds, scrape_seconds: sums over all scrapes; a scrape is request, parsing and delivery.
         body_bytes: of the last good answer.
+        bad_values: of the last answer that could be parsed, left out because they were not what they should be.
     """
 
     __slots__ = (
-        "address", "body_bytes", "connection", "error", "failures", "hostname", "in_flight", "ip", "is_awaited",
-        "is_removed", "last_good_ns", "last_seconds", "last_start_ns", "name", "outcome", "phase", "port",
+        "address", "bad_values", "body_bytes", "connection", "error", "failures", "hostname", "in_flight", "ip",
+        "is_awaited", "is_removed", "last_good_ns", "last_seconds", "last_start_ns", "name", "outcome", "phase", "port",
         "request_seconds", "retry_at", "scrape_seconds", "scrapes", "started", "started_ns",
     )  # fmt: skip
 
@@ -78,6 +79,7 @@ class Target:
         self.request_seconds = 0.0
         self.scrape_seconds = 0.0
         self.body_bytes = 0
+        self.bad_values = 0
 
     def is_down(self) -> bool:
         """Whether its last scrape says that the node is away."""
@@ -138,6 +140,7 @@ class Target:
             "last_start_ns": self.last_start_ns,
             "last_good_ns": self.last_good_ns,
             "body_bytes": self.body_bytes,
+            "bad_values": self.bad_values,
         }
 
 

@@ -109,10 +109,15 @@ async def test_an_answer_that_is_lost_is_counted_and_told(both: Both, fault: str
 @pytest.mark.parametrize("fault", IN_PART)
 async def test_values_that_are_none_leave_a_gap_and_the_rest(both: Both, fault: str) -> None:
     sim, daemon, key = both
+    assert await daemon.metric("heapfast_scrape_bad_values_total") == 0
     break_node(sim, fault)
     batch = await daemon.tick()
     expected = expected_metrics(sim, daemon.clock.now_ms, key=key)
     others = expected_metrics(sim, daemon.clock.now_ms, key=key, without=[BAD])
+    n_bad = {node: target["bad_values"] for node, target in (await daemon.targets()).items()}
+    assert n_bad == {"node-0000": 0, BAD: await daemon.metric("heapfast_scrape_bad_values_total"), "node-0002": 0}
+    # One for the node, and one for each container at least.
+    assert n_bad[BAD] >= 1 + 2 * SMALL.pods_per_node
     for entity in expected.keys() - others.keys():
         # Of a pod there is no counter to be wrong but those of its containers.
         found = metrics_of(batch, entity)

@@ -79,6 +79,13 @@ class Cluster:
         self.is_closed = True
 
 
+class WordRows(list[bytes]):
+    """The rows of Words; "bad" is a value that was left out."""
+
+    bad_values = 0
+    bad_offset = -1
+
+
 class Words:
     """A source whose rows are the bodies themselves."""
 
@@ -86,7 +93,7 @@ class Words:
     request_metric = "words_request_duration_microseconds"
 
     def new_rows(self) -> Rows:
-        return cast(Rows, [])
+        return cast(Rows, WordRows())
 
     def request(self, target: Target, window: Window) -> tuple[bytes, bytes]:
         return target.name.encode(), str(window.end_ns).encode()
@@ -96,7 +103,9 @@ class Words:
             raise ParseError("words", "want rows", 0)
         if body == b"bug":
             raise TypeError("bug")
-        cast("list[bytes]", rows)[:] = [body]
+        words = cast(WordRows, rows)
+        words[:] = [] if body == b"bad" else [body]
+        words.bad_values, words.bad_offset = (3, 17) if body == b"bad" else (0, -1)
 
 
 class Play:
@@ -359,6 +368,23 @@ def test_an_exception_in_deliver_costs_its_target_only(caplog: pytest.LogCapture
 
     play(test, 3)
     assert "BUG: the answer of n1" in caplog.text
+
+
+def test_values_that_were_left_out_are_counted_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(p: Play) -> None:
+        p.cluster.answers["10.0.0.1"] = (0.0, b"bad")
+        for _ in range(2):
+            report = await p.scrape(lambda target, rows: None)
+        assert (report.delivered, p.target("n1").outcome, p.target("n1").describe()["bad_values"]) == (2, "ok", 3)
+        assert p.manager.counters.bad_values == 6
+        del p.cluster.answers["10.0.0.1"]
+        await p.scrape()
+        assert p.target("n1").describe()["bad_values"] == 0
+
+    play(test, 2)
+    assert [record.getMessage() for record in caplog.records] == [
+        "node n1: left out 3 values that are not what they should be, the first at byte 17 (10.0.0.1:10255)"
+    ]
 
 
 def test_a_new_address_is_a_new_target() -> None:
