@@ -148,8 +148,9 @@ class Daemon:
             watched: set[asyncio.Task[Any]] = {stopping, *tasks[:-1]}
             done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
-                await task
-                raise RuntimeError(f"BUG: task {task.get_name()} ended by itself")
+                error = task.exception()
+                # Not the error alone: an OSError would pass for the operator's fault.
+                raise RuntimeError(f"BUG: task {task.get_name()} {'failed' if error else 'ended by itself'}") from error
         finally:
             for task in (stopping, *tasks):
                 task.cancel()
@@ -163,6 +164,8 @@ class Daemon:
             except (ConfigError, OSError) as error:
                 # A plugin that gives rubbish, or a child that cannot be started: the old ones may still do.
                 log.warning("credentials could not be renewed: %s", error)
+            except Exception:
+                log.exception("BUG: credentials could not be renewed")
 
 
 @contextlib.asynccontextmanager
