@@ -108,7 +108,7 @@ class AttributeReader:
             path: percent-decoded.
             query: what follows the question mark, as it came.
         """
-        if len(path) + len(query) <= MAX_REMEMBERED_BYTES:
+        if len(method) + len(path) + len(query) <= MAX_REMEMBERED_BYTES:
             return self._remembered(method, path, query)
         return self._read(method, path, query)
 

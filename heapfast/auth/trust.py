@@ -9,12 +9,15 @@ Never   goes half way: settings with a fault change nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from heapfast.auth.request_header import FrontProxy, RemoteHeaders
 from heapfast.auth.x509 import CertificateCheck, ClientCertificates
 from heapfast.errors import ConfigError
+
+_DEFAULT_HEADERS: Final = RemoteHeaders()
 
 
 class FrontProxySettings(NamedTuple):
@@ -27,7 +30,7 @@ class FrontProxySettings(NamedTuple):
 
     ca_pem: str
     allowed_names: frozenset[str] = frozenset()
-    headers: RemoteHeaders = RemoteHeaders()
+    headers: RemoteHeaders = _DEFAULT_HEADERS
 
 
 class AuthSettings(NamedTuple):
@@ -40,6 +43,26 @@ class AuthSettings(NamedTuple):
 
     client_ca_pem: str | None = None
     front_proxy: FrontProxySettings | None = None
+
+
+def read_files(
+    client_ca_file: str | Path,
+    front_proxy_ca_file: str | Path,
+    allowed_names: Iterable[str] = (),
+    headers: RemoteHeaders = _DEFAULT_HEADERS,
+) -> AuthSettings:
+    """Make settings of what flags name; names and headers count when there is a file for the front proxy.
+
+    Args:
+        client_ca_file, front_proxy_ca_file: PEM; "" for none.
+
+    Raises:
+        ConfigError: a file cannot be read.
+    """
+    client_ca_pem = _read_file("--client-ca-file", client_ca_file)
+    proxy_ca_pem = _read_file("--requestheader-client-ca-file", front_proxy_ca_file)
+    proxy = FrontProxySettings(proxy_ca_pem, frozenset(allowed_names), headers) if proxy_ca_pem else None
+    return AuthSettings(client_ca_pem, proxy)
 
 
 class Trust:
@@ -91,6 +114,17 @@ class Trust:
         self._use_in_handshake(authorities)
         self.client_certificates = client_certificates
         self.front_proxy = front_proxy
+
+
+def _read_file(flag: str, path: str | Path) -> str | None:
+    if not path:
+        return None
+    try:
+        return Path(path).read_text()
+    except OSError as error:
+        raise ConfigError(f"{flag}: cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{flag}: cannot read {path}: want PEM certificates, got no text") from error
 
 
 def _read_ca(pem: str, what: str) -> CertificateCheck:

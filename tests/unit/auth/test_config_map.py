@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -12,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from heapfast.auth.config_map import ConfigMapFollower, read_settings
 from heapfast.auth.monitoring import AuthMonitoring
 from heapfast.auth.request_header import RemoteHeaders
-from heapfast.auth.trust import AuthSettings, FrontProxySettings, Trust
+from heapfast.auth.trust import AuthSettings, FrontProxySettings, Trust, read_files
 from heapfast.errors import ConfigError, KubeError
 from tests.unit.auth.certificates import NOW_NS, authority, client
 from tests.unit.auth.gates import CONFIG_MAP
@@ -178,7 +179,7 @@ async def test_a_change_counts_at_once(caplog: pytest.LogCaptureFixture) -> None
 CHANGES = [
     ("a list that is none", {"requestheader-group-headers": "x"}),
     ("a CA that is none", {CA: "x"}),
-    ("a CA that is broken", {"client-ca-file": CONFIG_MAP["client-ca-file"].replace("MII", "XXX", 1)}),
+    ("a CA that is broken", {"client-ca-file": CONFIG_MAP["client-ca-file"].replace("MII", "AAA", 1)}),
 ]
 
 
@@ -250,6 +251,30 @@ def test_flags_win_over_the_cluster(flags: AuthSettings, trusted: set[str]) -> N
         if not is_cluster_first:
             follower.follower.upsert(ConfigMap(CONFIG_MAP))
         assert {known_as for known_as in KNOWN if follower.trusts(known_as)} == trusted
+
+
+def test_flags_name_files(tmp_path: Path) -> None:
+    clients, proxies = tmp_path / "clients.pem", tmp_path / "proxies.pem"
+    clients.write_text("C")
+    proxies.write_text("P")
+    headers = RemoteHeaders(username=(b"x-user",))
+    assert read_files("", "", ["a"], headers) == AuthSettings()
+    assert read_files(clients, "") == AuthSettings("C")
+    assert read_files("", proxies) == AuthSettings(None, FrontProxySettings("P", frozenset(), RemoteHeaders()))
+    assert read_files(str(clients), str(proxies), ["a", "b"], headers) == AuthSettings(
+        "C", FrontProxySettings("P", frozenset("ab"), headers)
+    )
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["no file", "no text"])
+def test_a_file_that_cannot_be_read_is_named_with_its_flag(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"--client-ca-file: cannot read {path}: "):
+        read_files(path, "")
+    with pytest.raises(ConfigError, match=f"--requestheader-client-ca-file: cannot read {path}: "):
+        read_files("", path)
 
 
 def test_flags_with_a_fault_change_nothing() -> None:
