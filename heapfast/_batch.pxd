@@ -17,6 +17,7 @@ cdef struct frame_t:
     uint8_t* present           # PRESENT_*
     int64_t* sample_ns         # Unix ns of the sample as the kubelet states it; time_zero() = none; not on resources
     int64_t* start_ns          # Unix ns; when counting began; time_zero() = unknown; not on resources
+    int64_t* since_ns          # stamp of the batch in which sample_ns was new; not on resources; NULL in the first batch
     int64_t* create_ns         # pods, pod containers: start of the pod as the API server states it
     int64_t* column[N_METRICS] # by metric id: int64, or double where Metrics.is_float; NULL = nobody has it
     # Who the entities are (set when the batch closes). The texts are the entities' own.

@@ -127,6 +127,7 @@ cdef void frame_clear(frame_t* frame) noexcept nogil:
     free(frame.present)
     free(frame.sample_ns)
     free(frame.start_ns)
+    free(frame.since_ns)
     free(frame.create_ns)
     for i in range(N_METRICS):
         free(frame.column[i])

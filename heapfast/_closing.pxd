@@ -28,6 +28,20 @@ cdef enum closing_state_t:
     CLOSING_FAILED = 3
 
 
+# Heapster's processors, and the packing of the former batch.
+cdef enum:
+    PROCESSOR_RATES = 0
+    PROCESSOR_POD_ENRICHER = 1
+    PROCESSOR_NAMESPACE_ENRICHER = 2
+    PROCESSOR_PODS = 3
+    PROCESSOR_NAMESPACES = 4
+    PROCESSOR_NODES = 5
+    PROCESSOR_CLUSTER = 6
+    PROCESSOR_NODE_AUTOSCALING = 7
+    PROCESSOR_PACKER = 8
+    N_PROCESSORS = 9
+
+
 cdef class Closing:
     cdef:
         Entities entities
@@ -37,10 +51,15 @@ cdef class Closing:
         uint8_t is_float[256]
         closing_state_t state
         int64_t* elapsed_ns         # owned scratch, one kind at a time
+        int64_t took_ns[9]          # by PROCESSOR_*
 
     cdef int _run(self) noexcept nogil
+    cdef int64_t _note(self, int processor, int64_t started_ns) noexcept nogil
+    cdef int _identify_all(self) noexcept nogil
+    cdef int _seal(self) noexcept nogil
     cdef int _rates(self) noexcept nogil
     cdef int _rates_of(self, int kind) noexcept nogil
+    cdef int _date_samples(self, int kind, uint32_t n) noexcept nogil
     cdef int _rate(self, int kind, int counter, int rate, uint32_t n) noexcept nogil
     cdef int _disk_rates(self) noexcept nogil
     cdef int _identify(self, int kind) noexcept nogil

@@ -8,6 +8,7 @@ Never   holds the GIL, or touches a batch that readers have already
 """
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from heapfast._batch cimport (
     ENTITY_KNOWN,
@@ -21,7 +22,15 @@ from heapfast._batch cimport (
     index_children,
 )
 from heapfast._entities cimport Entities, container_spec_t, node_spec_t, pod_spec_t, table_t
-from heapfast._kernels cimport add_to_parents_f64, add_to_parents_i64, counter_rate, cpu_rate, elapsed_between
+from heapfast._kernels cimport (
+    SAME_SAMPLE,
+    add_to_parents_f64,
+    add_to_parents_i64,
+    counter_rate,
+    cpu_rate,
+    elapsed_between,
+    keep_rate,
+)
 from heapfast._pack cimport pack_column, packed_t
 from heapfast._ring cimport Packed
 from heapfast._text cimport text_t
@@ -85,6 +94,22 @@ from heapfast.errors import StoreError
 cdef enum:
     HEADROOM = 16              # the part of all entities that may be new in one tick without moving columns
 
+#: A kubelet that samples more seldom than batches come keeps its rates for so long without a new sample.
+cdef int64_t KEEP_RATE_NS = 60_000_000_000
+
+#: Heapster's processors, and what comes after them, in the order of PROCESSOR_*.
+PROCESSORS = (
+    "rate calculator",
+    "pod_based_enricher",
+    "namespace_based_enricher",
+    "pod_aggregator",
+    "namespace_aggregator",
+    "node_aggregator",
+    "cluster_aggregator",
+    "node_autoscaling_enricher",
+    "packer",
+)
+
 
 cdef inline bint is_own_cumulative(int metric) noexcept nogil:
     """The standard counters, which pods do not inherit from their containers (spec 5.4)."""
@@ -115,6 +140,12 @@ cdef int64_t* times(uint32_t n) noexcept nogil:
         for i in range(n):
             filled[i] = time_zero()
     return filled
+
+
+cdef inline int64_t monotonic_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <int64_t>now.tv_sec * 1_000_000_000 + now.tv_nsec
 
 
 cdef class Spare:
@@ -194,20 +225,62 @@ cdef class Closing:
             raise MemoryError(f"cannot close batch {self.batch.seq}: out of memory")
         self.state = CLOSING_DONE
 
+    @property
+    def processors_ns(self):
+        """How long each processor took, by Heapster's names, nanoseconds. Of a batch that is closed."""
+        return {PROCESSORS[i]: self.took_ns[i] for i in range(N_PROCESSORS)}
+
     cdef int _run(self) noexcept nogil:
-        cdef int kind
-        for kind in range(N_KINDS):
-            if self._identify(kind):
-                return -1
-        self._drop_replaced_resources()
+        """Heapster's order, but that entities are named first, since two processors look at their owners."""
+        cdef int64_t started = monotonic_ns()
+        if self._identify(KIND_NAMESPACE):
+            return -1
+        started = self._note(PROCESSOR_NAMESPACE_ENRICHER, started)
+        if self._identify_all():
+            return -1
+        started = self._note(PROCESSOR_POD_ENRICHER, started)
         if self._rates():
             return -1
+        started = self._note(PROCESSOR_RATES, started)
         if self._enrich_pods():
             return -1
-        if self._sum_pods() or self._sum_namespaces() or self._sum_nodes() or self._sum_cluster():
+        started = self._note(PROCESSOR_POD_ENRICHER, started)
+        if self._sum_pods():
             return -1
+        started = self._note(PROCESSOR_PODS, started)
+        if self._sum_namespaces():
+            return -1
+        started = self._note(PROCESSOR_NAMESPACES, started)
+        if self._sum_nodes():
+            return -1
+        started = self._note(PROCESSOR_NODES, started)
+        if self._sum_cluster():
+            return -1
+        started = self._note(PROCESSOR_CLUSTER, started)
         if self._node_autoscaling():
             return -1
+        started = self._note(PROCESSOR_NODE_AUTOSCALING, started)
+        if self._seal() or self._pack():
+            return -1
+        self._note(PROCESSOR_PACKER, started)
+        return 0
+
+    cdef int64_t _note(self, int processor, int64_t started_ns) noexcept nogil:
+        """Adds the time since `started_ns` to a processor's; returns the time that is now."""
+        cdef int64_t now_ns = monotonic_ns()
+        self.took_ns[processor] = self.took_ns[processor] + now_ns - started_ns
+        return now_ns
+
+    cdef int _identify_all(self) noexcept nogil:
+        cdef int kind
+        for kind in range(N_KINDS):
+            if kind != KIND_NAMESPACE and self._identify(kind):
+                return -1
+        self._drop_replaced_resources()
+        return 0
+
+    cdef int _seal(self) noexcept nogil:
+        cdef int kind
         for kind in range(N_KINDS):
             if index_children(self.batch.frame, kind):
                 return -1
@@ -215,7 +288,7 @@ cdef class Closing:
         self._drop_empty_columns()
         for kind in range(N_KINDS):
             frame_seal(&self.batch.frame[kind])
-        return self._pack()
+        return 0
 
     # -- who the entities are ------------------------------------------------------------------
 
@@ -305,6 +378,8 @@ cdef class Closing:
                 pod = i if kind == KIND_POD else f.parent[i]
                 if renewed[pod]:
                     self.elapsed_ns[i] = 0
+        if self._date_samples(kind, n):
+            return -1
         failed |= self._rate(kind, M_CPU_USAGE, M_CPU_USAGE_RATE, n)
         failed |= self._rate(kind, M_MEMORY_PAGE_FAULTS, M_MEMORY_PAGE_FAULTS_RATE, n)
         failed |= self._rate(kind, M_MEMORY_MAJOR_PAGE_FAULTS, M_MEMORY_MAJOR_PAGE_FAULTS_RATE, n)
@@ -314,10 +389,28 @@ cdef class Closing:
         failed |= self._rate(kind, M_NETWORK_TX_ERRORS, M_NETWORK_TX_ERRORS_RATE, n)
         return failed
 
+    cdef int _date_samples(self, int kind, uint32_t n) noexcept nogil:
+        """Notes since when each sample is what it is; one that has stood still for too long keeps no rate."""
+        cdef frame_t* f = &self.batch.frame[kind]
+        cdef frame_t* old = &self.former.frame[kind]
+        cdef uint32_t i
+        f.since_ns = <int64_t*>malloc((<size_t>f.n + 1) * sizeof(int64_t))
+        if f.since_ns == NULL:
+            return -1
+        for i in range(f.n):
+            f.since_ns[i] = self.batch.timestamp_ns
+        for i in range(n):
+            if self.elapsed_ns[i] == SAME_SAMPLE:
+                f.since_ns[i] = self.former.timestamp_ns if old.since_ns == NULL else old.since_ns[i]
+                if self.batch.timestamp_ns - f.since_ns[i] > KEEP_RATE_NS:
+                    self.elapsed_ns[i] = 0
+        return 0
+
     cdef int _rate(self, int kind, int counter, int rate, uint32_t n) noexcept nogil:
         cdef frame_t* f = &self.batch.frame[kind]
         cdef const int64_t* value = f.column[counter]
         cdef const int64_t* old_value = self.former.frame[kind].column[counter]
+        cdef const int64_t* old_rate = self.former.frame[kind].column[rate]
         cdef int64_t* out
         if value == NULL or old_value == NULL:
             return 0
@@ -328,6 +421,9 @@ cdef class Closing:
             counter_rate(value, old_value, self.elapsed_ns, n, <double*>out)
         else:
             cpu_rate(value, old_value, self.elapsed_ns, n, out)
+        # What a pod has of a rate that its containers have too is a sum, and will be summed again.
+        if old_rate != NULL and (kind != KIND_POD or self.former.frame[KIND_POD_CONTAINER].column[rate] == NULL):
+            keep_rate(old_rate, value, self.elapsed_ns, n, out)
         return 0
 
     cdef int _disk_rates(self) noexcept nogil:
@@ -354,6 +450,8 @@ cdef class Closing:
                     owner.sample_ns + p, owner.start_ns + p, old_owner.sample_ns + p, old_owner.start_ns + p,
                     owner.present + p, old_owner.present + p, 1, self.elapsed_ns + i,
                 )
+                if self.elapsed_ns[i] == SAME_SAMPLE and self.batch.timestamp_ns - owner.since_ns[p] > KEEP_RATE_NS:
+                    self.elapsed_ns[i] = 0
         return self._rate(KIND_RESOURCE, M_DISK_IO_READ_BYTES, M_DISK_IO_READ_BYTES_RATE, n) | self._rate(
             KIND_RESOURCE, M_DISK_IO_WRITE_BYTES, M_DISK_IO_WRITE_BYTES_RATE, n
         )

@@ -4,10 +4,11 @@ Everything belongs to the loop, but for Spare.prepare and Closing.run, which may
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 from heapfast._batch import Batch
 from heapfast._closing import Closing, Spare
+from heapfast._latest import Latest
 from heapfast.wire._rows import Rows
 
 #: name, image, cpu_request, cpu_limit, memory_request, memory_limit, restart_count (-1: no status), terminated
@@ -16,17 +17,10 @@ Labels = Sequence[tuple[str, str]]
 
 TIME_ZERO_NS: int
 
-class Latest(TypedDict):
-    sample_ns: int
-    start_ns: int
-    cpu_ns: int | None
-    memory_bytes: int | None
-    rate_millicores: int | None
-    window_ns: int
-
 class Store:
     ingested_rows: int
     ingested_targets: int
+    latest: Latest
     def __init__(
         self,
         *,
@@ -34,6 +28,7 @@ class Store:
         short_retention_ns: int = 140_000_000_000,
         long_metrics: Iterable[str] = ("cpu/usage_rate", "memory/usage"),
         schedulable: bool = False,
+        resolution_ns: int = 60_000_000_000,
     ) -> None: ...
 
     # Who is there, as the API server says. Each call costs what it names.
@@ -92,6 +87,5 @@ class Store:
         self, kind: int, slot: int, metric: int, labels: Mapping[str, str], start_ns: int, end_ns: int
     ) -> list[tuple[int, int | float]]: ...
     def spec_containers(self, pod: int) -> list[int]: ...
-    def latest_sample(self, kind: int, slot: int) -> Latest | None: ...
     def packed_sizes(self) -> list[tuple[int, int, int]]: ...
     def stats(self) -> dict[str, Any]: ...

@@ -7,7 +7,7 @@ Source  spec/heapster-pipeline.md 3.5 to 6.1 for the numbers; docs/architecture.
 Never   waits, logs, or reads a clock: time comes with each call
 """
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, malloc
 
 from heapfast._batch cimport (
     ENTITY_KNOWN,
@@ -24,7 +24,6 @@ from heapfast._batch cimport (
 )
 from heapfast._closing cimport CLOSING_DONE, CLOSING_RUNNING, Closing, Spare
 from heapfast._entities cimport Entities, container_spec_t, owner_t, pod_spec_t, table_t, text_hash
-from heapfast._kernels cimport cpu_rate_of
 from heapfast._ring cimport Ring
 from heapfast._text cimport text_is, text_str, text_t
 from heapfast._types cimport (
@@ -36,11 +35,9 @@ from heapfast._types cimport (
     KIND_RESOURCE,
     KIND_SYS_CONTAINER,
     M_ACCELERATOR_MEMORY_TOTAL,
-    M_CPU_USAGE,
     M_DISK_IO_READ_BYTES,
     M_DISK_IO_WRITE_BYTES,
     M_FILESYSTEM_USAGE,
-    M_MEMORY_WORKING_SET,
     M_UPTIME,
     N_CATALOG,
     N_KINDS,
@@ -62,6 +59,7 @@ from heapfast._types cimport (
 )
 from heapfast.wire._rows cimport Rows, custom_row_t, resource_row_t, row_t
 
+from heapfast.catalog.metrics import CUSTOM_PREFIX
 from heapfast.errors import StoreError
 
 TIME_ZERO_NS = time_zero()
@@ -92,7 +90,8 @@ cdef class Store:
     Args:
         long_retention_ns: how long the long metrics stay readable.
         short_retention_ns: how long everything else does.
-        long_metrics: names from the catalogue.
+        long_metrics: names from the catalogue, or of custom metrics ("custom/...").
+        resolution_ns: how often a target is scraped; the latest view tells fresh and stale by it.
         schedulable: nodes carry the label `schedulable` (as Heapster's cAdvisor source has it).
 
     Raises:
@@ -106,6 +105,7 @@ cdef class Store:
         int64_t short_retention_ns=140 * SECOND_NS,
         long_metrics=("cpu/usage_rate", "memory/usage"),
         bint schedulable=False,
+        int64_t resolution_ns=60 * SECOND_NS,
     ):
         if long_retention_ns <= 0 or short_retention_ns <= 0:
             raise StoreError(
@@ -114,20 +114,18 @@ cdef class Store:
         self.entities = Entities()
         self.metrics = Metrics()
         self.ledger = Ledger(self.entities)
-        unknown = sorted(set(long_metrics) - set(self.metrics.ids))
+        self.long_custom = {name for name in long_metrics if name.startswith(CUSTOM_PREFIX)}
+        named = set(long_metrics) - self.long_custom
+        unknown = sorted(named - set(self.metrics.ids))
         if unknown:
             raise StoreError(f"cannot keep {', '.join(unknown)} for long: not in the catalogue of metrics")
-        self.ring = Ring(long_retention_ns, short_retention_ns, [self.metrics.ids[name] for name in long_metrics])
+        self.ring = Ring(long_retention_ns, short_retention_ns, [self.metrics.ids[name] for name in named])
         self.has_schedulable = schedulable
         self.last_namespace = SLOT_NONE
         cdef bytes cluster = b"cluster"
         self.entities.find_or_add(KIND_CLUSTER, owned_by(SLOT_NONE), cluster, <uint32_t>len(cluster))
+        self.latest = Latest(self.entities, resolution_ns)
         self.open = Batch(self.metrics, self.ledger, 1, schedulable)
-
-    def __dealloc__(self):
-        cdef int kind
-        for kind in range(N_KINDS):
-            free(self.latest[kind])
 
     # -- who is there: the API server's word -----------------------------------------------------
 
@@ -203,7 +201,7 @@ cdef class Store:
         cdef uint32_t slot = self._put(KIND_POD, owner, name)
         cdef table_t* t = &self.entities.table[KIND_POD]
         if t.uid[slot] != NULL and uid != text_str(t.uid[slot]):
-            self._forget_latest_of(slot)
+            self.latest.forget(KIND_POD, slot)
         self._set(&t.uid[slot], uid, False)
         self._set_labels(t, slot, labels, stored)
         t.pod_spec[slot].create_ns = start_ns
@@ -221,21 +219,12 @@ cdef class Store:
         slot = self._forget(KIND_POD, owner, name)
         if slot == SLOT_NONE:
             return -1
-        self._forget_latest_of(slot)
+        self.latest.forget(KIND_POD, slot)
         self._put_containers(slot, ())
         self.entities.drop_text(&t.labels[slot])
         self.entities.drop_text(&t.stored[slot])
         t.pod_spec[slot].create_ns = time_zero()
         return slot
-
-    cdef int _forget_latest_of(self, uint32_t pod) except -1:
-        """A pod that is gone leaves no newest sample to one that comes under its name."""
-        cdef pod_spec_t* spec = &self.entities.table[KIND_POD].pod_spec[pod]
-        cdef uint32_t i
-        for i in range(spec.n_containers):
-            if spec.container[i] < self.n_latest[KIND_POD_CONTAINER]:
-                forget_latest(&self.latest[KIND_POD_CONTAINER][spec.container[i]])
-        return 0
 
     cdef int _put_containers(self, uint32_t pod, containers) except -1:
         cdef table_t* t = &self.entities.table[KIND_POD_CONTAINER]
@@ -337,6 +326,7 @@ cdef class Store:
             self.entities.table[KIND_NODE].last_seen[node] = <uint32_t>self.open.seq
         self.last_namespace = SLOT_NONE
         self.ingested_targets += 1
+        self.latest.begin(node_slot, now_ns)
         for i in range(rows.n_rows):
             self._ingest_row(rows, &rows.row[i], node_slot, now_ns)
         self.ingested_rows += rows.n_rows
@@ -404,8 +394,11 @@ cdef class Store:
         for m in range(M_UPTIME + 1, N_STANDARD):
             if present & (1 << m):
                 column_of(f, m)[slot] = row.value[m]
-        if kind == KIND_NODE or kind == KIND_POD_CONTAINER:
-            self._update_latest(kind, slot, row, uid_hash)
+        if kind == KIND_NODE:
+            # It is asked for under the name that the API server gives it, whatever it calls itself.
+            self.latest.take_node(slot if node == SLOT_NONE else node, row)
+        elif kind == KIND_POD_CONTAINER:
+            self.latest.take_container(owner, slot, row, uid_hash)
         if row.resource_count:
             self._ingest_resources(rows, row, kind, slot)
         if row.custom_count:
@@ -425,7 +418,9 @@ cdef class Store:
                 self.open.frame[KIND_POD].renewed[pod] = 1
             t.uid_hash[pod] = uid_hash
         if not t.flags[pod] & ENTITY_KNOWN:
-            self.entities.set_text(&t.uid[pod], row.uid.ptr, row.uid.len, False)
+            # Resource metrics say no UID; what was known of it before they came stays.
+            if row.uid.len:
+                self.entities.set_text(&t.uid[pod], row.uid.ptr, row.uid.len, False)
             self.open.frame[KIND_POD].uid[pod] = t.uid[pod]
         return 0
 
@@ -480,6 +475,8 @@ cdef class Store:
             metric = self.metrics.custom_id(custom.name.ptr, custom.name.len, custom.is_float)
             if metric < 0:
                 continue
+            if self.long_custom and self.metrics.names[metric] in self.long_custom:
+                self.ring.is_long[metric] = 1
             column = column_of(f, metric)
             twin = self.metrics.twin[metric]
             if twin and f.column[twin] != NULL:
@@ -493,44 +490,6 @@ cdef class Store:
     cdef int _reserve(self, int kind, uint32_t slot) except -1:
         if slot >= self.open.frame[kind].n and frame_reserve(&self.open.frame[kind], kind, slot + 1):
             raise MemoryError
-        return 0
-
-    cdef int _update_latest(self, int kind, uint32_t slot, row_t* row, uint32_t uid_hash) except -1:
-        """The latest view (spec/metrics-k8s-io.md has its own rules on top): an unchanged sample time changes nothing."""
-        cdef latest_t* bigger
-        cdef latest_t* last
-        cdef uint32_t i, cap
-        cdef int64_t cpu_ns = absent_i64()
-        if slot >= self.n_latest[kind]:
-            cap = max(slot + 1, self.entities.table[kind].cap)
-            bigger = <latest_t*>realloc(self.latest[kind], cap * sizeof(latest_t))
-            if bigger == NULL:
-                raise MemoryError
-            self.latest[kind] = bigger
-            for i in range(self.n_latest[kind], cap):
-                forget_latest(&bigger[i])
-            self.n_latest[kind] = cap
-        last = &self.latest[kind][slot]
-        if last.uid_hash != uid_hash:
-            forget_latest(last)
-            last.uid_hash = uid_hash
-        if row.sample_ns <= last.sample_ns or row.sample_ns == time_zero():
-            return 0
-        if row.present & (1 << M_CPU_USAGE):
-            cpu_ns = row.value[M_CPU_USAGE]
-        if last.sample_ns == time_zero() or last.start_ns != row.start_ns or cpu_ns == absent_i64():
-            last.rate_millicores = absent_i64()
-        elif last.cpu_ns == absent_i64() or cpu_ns < last.cpu_ns:
-            last.rate_millicores = absent_i64()
-        else:
-            last.window_ns = row.sample_ns - last.sample_ns
-            last.rate_millicores = cpu_rate_of(cpu_ns - last.cpu_ns, last.window_ns)
-        last.sample_ns = row.sample_ns
-        last.start_ns = row.start_ns
-        last.cpu_ns = cpu_ns
-        last.memory_bytes = absent_i64()
-        if row.present & (1 << M_MEMORY_WORKING_SET):
-            last.memory_bytes = row.value[M_MEMORY_WORKING_SET]
         return 0
 
     # -- the tick --------------------------------------------------------------------------------
@@ -612,8 +571,7 @@ cdef class Store:
                     and t.n_children[slot] == 0
                 ):
                     self.entities.remove(kind, slot)
-                    if slot < self.n_latest[kind]:
-                        forget_latest(&self.latest[kind][slot])
+                    self.latest.forget(kind, slot)
         return 0
 
     # -- questions -------------------------------------------------------------------------------
@@ -765,21 +723,6 @@ cdef class Store:
             return []
         return [t.pod_spec[pod].container[i] for i in range(t.pod_spec[pod].n_containers)]
 
-    def latest_sample(self, int kind, uint32_t slot):
-        """The latest view of a node or pod container: a dict, or None before its first sample."""
-        check_kind(kind)
-        if slot >= self.n_latest[kind] or self.latest[kind][slot].sample_ns == time_zero():
-            return None
-        cdef latest_t* last = &self.latest[kind][slot]
-        return {
-            "sample_ns": last.sample_ns,
-            "start_ns": last.start_ns,
-            "cpu_ns": none_if_absent(last.cpu_ns),
-            "memory_bytes": none_if_absent(last.memory_bytes),
-            "rate_millicores": none_if_absent(last.rate_millicores),
-            "window_ns": last.window_ns,
-        }
-
     cdef Py_ssize_t series_capacity(self) noexcept:
         return self.ring.capacity()
 
@@ -848,17 +791,3 @@ cdef inline int64_t* column_of(frame_t* f, int metric) except NULL:
         if column == NULL:
             raise MemoryError
     return column
-
-
-cdef inline void forget_latest(latest_t* last) noexcept nogil:
-    last.sample_ns = time_zero()
-    last.start_ns = time_zero()
-    last.cpu_ns = absent_i64()
-    last.memory_bytes = absent_i64()
-    last.rate_millicores = absent_i64()
-    last.window_ns = 0
-    last.uid_hash = 0
-
-
-cdef none_if_absent(int64_t value):
-    return None if value == absent_i64() else value

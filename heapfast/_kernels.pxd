@@ -6,6 +6,10 @@ batches meet) and looks at nothing else. "Absent" is absent_i64() in all columns
 from heapfast._types cimport int64_t, uint8_t, uint32_t
 
 
+cdef enum:
+    SAME_SAMPLE = -1
+
+
 cdef int64_t cpu_rate_of(int64_t delta_ns, int64_t elapsed_ns) noexcept nogil    # delta >= 0, elapsed > 0
 
 cdef void elapsed_between(
@@ -16,7 +20,15 @@ cdef void elapsed_between(
     const uint8_t* present,          # IN   PRESENT_* of the new batch
     const uint8_t* old_present,      # IN
     uint32_t n,
-    int64_t* elapsed_ns,             # OUT  0 where no rate may be computed
+    int64_t* elapsed_ns,             # OUT  0 where no rate may be computed, SAME_SAMPLE where there is no new sample
+) noexcept nogil
+
+cdef void keep_rate(
+    const int64_t* old_rate,         # IN   of the batch before
+    const int64_t* value,            # IN   the counter
+    const int64_t* elapsed_ns,       # IN
+    uint32_t n,
+    int64_t* rate,                   # OUT  only where the sample is the same
 ) noexcept nogil
 
 cdef void cpu_rate(

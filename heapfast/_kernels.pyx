@@ -9,7 +9,7 @@ Never   allocates, or looks past n
 """
 from libc.stdint cimport INT64_MAX
 
-from heapfast._types cimport PRESENT_NO, SLOT_NONE, absent_i64, int64_t, uint8_t, uint32_t, uint64_t
+from heapfast._types cimport PRESENT_NO, SLOT_NONE, absent_i64, int64_t, time_zero, uint8_t, uint32_t, uint64_t
 
 
 cdef extern from *:
@@ -50,8 +50,25 @@ cdef void elapsed_between(
         ):
             # The year-1 instant may be one of the two: unsigned, so that the difference wraps as specified (N8).
             elapsed_ns[i] = <int64_t>(<uint64_t>sample_ns[i] - <uint64_t>old_sample_ns[i])
+        elif (
+            present[i] != PRESENT_NO
+            and old_present[i] != PRESENT_NO
+            and sample_ns[i] == old_sample_ns[i]
+            and sample_ns[i] != time_zero()
+            and start_ns[i] == old_start_ns[i]
+        ):
+            elapsed_ns[i] = SAME_SAMPLE
         else:
             elapsed_ns[i] = 0
+
+
+cdef void keep_rate(
+    const int64_t* old_rate, const int64_t* value, const int64_t* elapsed_ns, uint32_t n, int64_t* rate
+) noexcept nogil:
+    cdef uint32_t i
+    for i in range(n):
+        if elapsed_ns[i] == SAME_SAMPLE and value[i] != absent_i64():
+            rate[i] = old_rate[i]
 
 
 cdef void cpu_rate(

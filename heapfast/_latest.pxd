@@ -26,6 +26,7 @@ cdef struct track_t:           # a node or a pod container
     point_t last
     point_t prev
     uint32_t answer            # the newest one that had it; 0 = none
+    uint32_t uid_hash          # of the pod it was sampled in, 0 = not said: another pod's points do not count
     uint8_t has_prev
 
 
@@ -79,8 +80,9 @@ cdef class Latest:
     # One good answer, told by the store as it ingests it: begin, then each of its entities.
     cdef int begin(self, uint32_t node, int64_t now_ns) except -1
     cdef int take_node(self, uint32_t node, const row_t* row) except -1
-    cdef int take_container(self, uint32_t pod, uint32_t container, const row_t* row) except -1
-    cdef void forget(self, int kind, uint32_t slot) noexcept     # the slot is about to be given back
+    cdef int take_container(self, uint32_t pod, uint32_t container, const row_t* row, uint32_t uid_hash) except -1
+    # A pod, with its containers, or a node is gone.
+    cdef void forget(self, int kind, uint32_t slot) noexcept
 
     # What is served of a node.
     cdef usage_status_t node_usage(self, uint32_t node, int64_t now_ns, usage_t* out) noexcept nogil

@@ -107,7 +107,7 @@ cdef class Latest:
         self._update(&self.node[node], &point, False)
         return 0
 
-    cdef int take_container(self, uint32_t pod, uint32_t container, const row_t* row) except -1:
+    cdef int take_container(self, uint32_t pod, uint32_t container, const row_t* row, uint32_t uid_hash) except -1:
         cdef pod_answer_t* p
         cdef track_t* track
         cdef uint32_t* bigger
@@ -133,6 +133,9 @@ cdef class Latest:
         p.n += 1
         p.is_sorted = p.n == 1
         track = &self.container[container]
+        if track.uid_hash != uid_hash:
+            memset(track, 0, sizeof(track_t))
+            track.uid_hash = uid_hash
         if has_samples(row):
             self._point(row, &point)
             self._update(track, &point, True)
@@ -180,6 +183,7 @@ cdef class Latest:
 
     cdef void forget(self, int kind, uint32_t slot) noexcept:
         cdef pod_answer_t* p
+        cdef uint32_t i
         if kind == KIND_NODE:
             if slot < self.n_nodes:
                 memset(&self.node[slot], 0, sizeof(track_t))
@@ -189,6 +193,8 @@ cdef class Latest:
             memset(&self.container[slot], 0, sizeof(track_t))
         elif kind == KIND_POD and slot < self.n_pods:
             p = &self.pod_answer[slot]
+            for i in range(p.n):
+                memset(&self.container[p.container[i]], 0, sizeof(track_t))
             free(p.container)
             memset(p, 0, sizeof(pod_answer_t))
 

@@ -192,7 +192,9 @@ async def build(
         stack.callback(executor.shutdown)
 
         # 4: memory
-        store = make_store(options.store, schedulable=options.scrape.source == "cadvisor")
+        store = make_store(
+            options.store, schedulable=options.scrape.source == "cadvisor", resolution_ns=options.resolution_ns
+        )
         pods, nodes = PostingIndex(), PostingIndex()
         StoreCollector(store, registry)
 
@@ -279,12 +281,13 @@ async def build(
         )
 
 
-def make_store(options: StoreOptions, *, schedulable: bool) -> Store:
+def make_store(options: StoreOptions, *, schedulable: bool, resolution_ns: int) -> Store:
     return Store(
         long_retention_ns=options.long_retention_ns,
         short_retention_ns=options.short_retention_ns,
         long_metrics=options.long_metrics,
         schedulable=schedulable,
+        resolution_ns=resolution_ns,
     )
 
 

@@ -133,7 +133,7 @@ class Pipeline:
             self._open_gate()
         took = self._clock.monotonic() - started
         self._monitoring.part("commit", took)
-        self._monitoring.closed(batch.timestamp_ns, self._clock.now_ns(), took, {})
+        self._monitoring.closed(batch.timestamp_ns, self._clock.now_ns(), took, closing.processors_ns)
         return batch
 
     async def _in_thread(self, part: str, work: Callable[[], None]) -> None:

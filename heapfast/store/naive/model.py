@@ -33,6 +33,7 @@ class MetricSet:
     scrape_ns: int = TIME_ZERO_NS
     create_ns: int = TIME_ZERO_NS
     start_ns: int = TIME_ZERO_NS
+    since_ns: int = TIME_ZERO_NS  # stamp of the batch in which scrape_ns was new
     metrics: dict[str, Value] = field(default_factory=dict)
     labeled: list[Labeled] = field(default_factory=list)
 

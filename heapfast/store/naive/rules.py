@@ -21,7 +21,7 @@ from heapfast.store.naive.model import (
     PodObject,
     Value,
 )
-from heapfast.units import TIME_ZERO_NS
+from heapfast.units import NS_PER_SECOND, TIME_ZERO_NS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,16 +30,36 @@ Sets = dict[str, MetricSet]
 
 #: The one integer that is no sample: columns say "absent" with it.
 _NOT_A_SAMPLE = -(1 << 63)
+#: So long a rate stays without a new sample.
+KEEP_RATE_NS = 60 * NS_PER_SECOND
 _HOST_LABELS = ("nodename", "hostname", "host_id")
 _REQUESTS = ("cpu/request", "cpu/limit", "memory/request", "memory/limit")
 _NAMESPACE_SUMS = ("cpu/usage_rate", "memory/usage", *_REQUESTS)
 
 
+def date_samples(sets: Sets, timestamp_ns: int) -> None:
+    """Takes every sample for new."""
+    for metric_set in sets.values():
+        metric_set.since_ns = timestamp_ns
+
+
 def add_rates(new: Sets, old: Sets) -> None:
-    """Rates of every entity that both batches have (5.1.3)."""
+    """Rates of every entity that both batches have (5.1.3).
+
+    Where there is no new sample, rates stay for a while (design.md 4).
+    """
+    pod_sums = {
+        metric for old_set in old.values() if old_set.labels["type"] == "pod_container" for metric in old_set.metrics
+    }
     for name, new_set in new.items():
         old_set = old.get(name)
         if old_set is None:
+            continue
+        if new_set.scrape_ns == old_set.scrape_ns != TIME_ZERO_NS and new_set.start_ns == old_set.start_ns:
+            now_ns = new_set.since_ns
+            new_set.since_ns = old_set.since_ns
+            if now_ns - new_set.since_ns <= KEEP_RATE_NS:
+                _keep_rates(new_set, old_set, pod_sums if new_set.labels["type"] == "pod" else set())
             continue
         if new_set.scrape_ns <= old_set.scrape_ns or new_set.start_ns != old_set.start_ns:
             continue
@@ -50,6 +70,17 @@ def add_rates(new: Sets, old: Sets) -> None:
                 if rate is not None:
                     new_set.metrics[rate_name] = rate
         _add_disk_rates(new_set, old_set, elapsed_ns)
+
+
+def _keep_rates(new_set: MetricSet, old_set: MetricSet, sums: set[str]) -> None:
+    """Rates of counters that both have; `sums`: those that will be summed again, from the containers."""
+    for counter, rate in RATE_OF.items():
+        if counter in new_set.metrics and rate in old_set.metrics and rate not in sums:
+            new_set.metrics[rate] = old_set.metrics[rate]
+    for entry in list(new_set.labeled):
+        for former in old_set.labeled:
+            if entry.name in RATE_OF and (former.name, former.labels) == (RATE_OF[entry.name], entry.labels):
+                new_set.labeled.append(Labeled(former.name, former.labels, former.value))
 
 
 def counter_rate(counter: str, old: Value, new: Value, elapsed_ns: int) -> Value | None:

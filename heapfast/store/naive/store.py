@@ -210,6 +210,7 @@ class NaiveStore:
             raise StoreError(f"cannot close a batch stamped {timestamp_ns}: want later than {previous.timestamp_ns}")
         sets, self._open = self._open, {}
         batch = self._previous = NaiveBatch(timestamp_ns, sets)
+        rules.date_samples(sets, timestamp_ns)
         if previous is not None:
             rules.add_rates(sets, previous.metric_sets)
         rules.enrich_pods(sets, self._pods)

@@ -7,7 +7,7 @@ Callers the tests of this folder
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from heapfast._batch import Batch
 from heapfast._closing import Closing
@@ -15,9 +15,6 @@ from heapfast._core import Store
 from heapfast.catalog.keys import Kind
 from heapfast.sim._rows import rows_of
 from tests.unit.store.rows import SECOND_NS, START_NS, T0_NS, Row, container, pod
-
-if TYPE_CHECKING:
-    from heapfast._core import Latest
 
 EVER = (-(1 << 63), (1 << 63) - 1)
 WEB = ("shop", "web")
@@ -79,6 +76,3 @@ class Cluster:
     def series(self, metric: str, kind: Kind, *names: str) -> list[int | float]:
         slot = self.slot(kind, *names)
         return [value for _, value in self.store.series(kind, slot, self.store.metric_id(metric), *EVER)]
-
-    def latest(self, *names: str) -> Latest | None:
-        return self.store.latest_sample(Kind.POD_CONTAINER, self.slot(Kind.POD_CONTAINER, *names))

@@ -83,7 +83,6 @@ def test_a_kind_that_is_none_is_refused(cluster: Cluster, kind: int) -> None:
         lambda: store.metric_names(kind, 0),
         lambda: store.series(kind, 0, 0, *EVER),
         lambda: store.resource_series(kind, 0, 36, {"resource_id": "/"}, *EVER),
-        lambda: store.latest_sample(kind, 0),
         lambda: store.find(kind, "x"),
         lambda: batch.names(kind),
         lambda: batch.present(kind, 0),
@@ -109,7 +108,6 @@ def test_slots_far_out_have_nothing(cluster: Cluster) -> None:
     assert batch.value(Kind.POD, far, 1) is None
     assert batch.present(Kind.POD, far) == 0
     assert cluster.store.series(Kind.POD, far, 1, *EVER) == []
-    assert cluster.store.latest_sample(Kind.POD_CONTAINER, far) is None
     assert cluster.store.metric_names(Kind.POD, far) == []
     with pytest.raises(KeyError):
         batch.resource_labels(far)
@@ -198,7 +196,6 @@ def test_who_takes_a_slot_inherits_nothing(cluster: Cluster) -> None:
     web, c = cluster.slot(Kind.POD, *WEB), cluster.slot(Kind.POD_CONTAINER, *C)
     for second in range(2):
         cluster.tick(*cluster.web(second * SECOND_NS, custom=[], image="own:1"))
-    assert cluster.latest(*C) is not None
     cluster.store.remove_pod(*WEB)
     for _ in range(3):
         cluster.tick()

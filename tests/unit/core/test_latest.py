@@ -1,16 +1,18 @@
-"""The latest view: the newest sample of each container and node, the moment its target was ingested."""
+"""The latest view: which two points count, and what is served of them (spec/metrics-k8s-io.md 15 and 16)."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from heapfast.catalog.keys import Kind
 from tests.unit.core.cluster import WEB, Cluster, spec
-from tests.unit.store.rows import SECOND_NS, START_NS, container, node
+from tests.unit.store.rows import SECOND_NS, container, node
 
 C = (*WEB, "c")
+OK, NONE, STALE, ONE_POINT, START_FELL, CPU_FELL, NOT_WHOLE = range(7)
+RESOLUTION_S = 60
 
 
 @pytest.fixture
@@ -18,120 +20,223 @@ def cluster() -> Cluster:
     return Cluster()
 
 
-def _rate(cluster: Cluster) -> int | None:
-    latest = cluster.latest(*C)
-    assert latest is not None
-    return latest["rate_millicores"]
+class Served(NamedTuple):
+    """What is served of a node, or of a pod and its containers by name."""
+
+    status: int
+    cpu_nanocores: int
+    memory_bytes: int
+    time_ns: int
+    window_ns: int
+    containers: dict[str, tuple[int, int]] | None = None
 
 
-def _answer(cluster: Cluster, cpu_ns: int, after_s: int = 10, **more: Any) -> None:
-    cluster.at += after_s * SECOND_NS
-    cluster.ingest(*cluster.web(cpu_ns, **more))
+def _pod(cluster: Cluster, *, after_s: float = 0) -> Served:
+    found = cluster.store.latest.pod_sample(cluster.slot(Kind.POD, *WEB), cluster.at + round(after_s * SECOND_NS))
+    names = {cluster.store.name(Kind.POD_CONTAINER, slot): (cpu, memory) for slot, cpu, memory in found[5]}
+    return Served(*found[:5], names)
 
 
-def test_a_first_sample_has_no_rate(cluster: Cluster) -> None:
-    cluster.ingest(*cluster.web(5))
-    assert cluster.latest(*C) == {
-        "sample_ns": cluster.at,
-        "start_ns": START_NS,
-        "cpu_ns": 5,
-        "memory_bytes": 7,
-        "rate_millicores": None,
-        "window_ns": 0,
-    }
+def _node(cluster: Cluster) -> Served:
+    return Served(*cluster.store.latest.node_sample(cluster.n1, cluster.at))
 
 
-def test_a_second_sample_has_a_rate_before_any_tick(cluster: Cluster) -> None:
+def _answer(
+    cluster: Cluster, cpu_ns: int, *, after_s: float = 60, name: str = "c", memory: int = 7, **more: Any
+) -> None:
+    cluster.at += round(after_s * SECOND_NS)
+    at = more.pop("at", cluster.at)
+    metrics = {"cpu/usage": cpu_ns, "memory/working_set": memory}
+    cluster.ingest(container(*WEB, name, metrics, at=at, **more))
+
+
+def test_a_second_sample_is_served_before_any_tick(cluster: Cluster) -> None:
     _answer(cluster, 0)
-    _answer(cluster, 5 * SECOND_NS)
-    latest = cluster.latest(*C)
-    assert latest is not None
-    assert (latest["rate_millicores"], latest["window_ns"]) == (500, 10 * SECOND_NS)
+    assert _pod(cluster).status == ONE_POINT
+    _answer(cluster, 18 * SECOND_NS)
+    assert _pod(cluster) == (OK, 300_000_000, 7, cluster.at, 60 * SECOND_NS, {"c": (300_000_000, 7)})
     assert cluster.store.newest is None
 
 
-@pytest.mark.parametrize("after_s", [0, -5], ids=["the same", "older"])
-def test_a_sample_that_is_not_newer_changes_nothing(cluster: Cluster, after_s: int) -> None:
+def test_rates_are_cut_as_the_reference_cuts_them(cluster: Cluster) -> None:
+    """0.3 of a core over 15.011 s, in 64-bit floats: one nanocore short."""
     _answer(cluster, 0)
-    _answer(cluster, 5 * SECOND_NS)
-    before = cluster.latest(*C)
-    _answer(cluster, 9 * SECOND_NS, after_s)
-    assert cluster.latest(*C) == before
+    _answer(cluster, 4_503_300_000, after_s=15.011)
+    assert _pod(cluster).cpu_nanocores == int(4_503_300_000 / (15 + 11_000_000 / 1e9))
 
 
-def test_a_sample_without_a_time_changes_nothing(cluster: Cluster) -> None:
+CONTAINER_CASES = {
+    # start and time in seconds of (first, second, third) point -> status, window in seconds
+    "first seen": ([(-1000, 0, 0)], ONE_POINT, 0),
+    "newer": ([(-1000, 0, 0), (-1000, 60, 6)], OK, 60),
+    "same time again, no older point": ([(-1000, 0, 0), (-1000, 0, 6)], ONE_POINT, 0),
+    "same time again keeps the older point": ([(-1000, 0, 0), (-1000, 60, 6), (-1000, 60, 12)], OK, 60),
+    "between the two": ([(-1000, 0, 0), (-1000, 60, 6), (-1000, 30, 3)], OK, 30),
+    "older than both": ([(-1000, 0, 5), (-1000, 60, 6), (-1000, -30, 3)], ONE_POINT, 0),
+    "fresh: from its start": ([(10, 30, 4)], OK, 20),
+    "fresh at just 10 s": ([(20, 30, 4)], OK, 10),
+    "younger than 10 s": ([(21, 30, 4)], ONE_POINT, 0),
+    "as old as a resolution": ([(-30, 30, 4)], ONE_POINT, 0),
+    "restarted since": ([(-1000, 0, 9), (55, 60, 1)], ONE_POINT, 0),
+    "restarted since, and fresh": ([(-1000, 0, 9), (45, 60, 3)], OK, 15),
+    "start fell": ([(-100, 0, 0), (-1000, 60, 6)], START_FELL, 0),
+    "counter fell": ([(-1000, 0, 9), (-1000, 60, 6)], CPU_FELL, 0),
+    "start after the sample": ([(90, 60, 6)], ONE_POINT, 0),
+    "no start": ([(None, 0, 0), (None, 60, 6)], OK, 60),
+    "start missing after it was there": ([(-1000, 0, 0), (None, 60, 6)], START_FELL, 0),
+    "used no CPU": ([(-1000, 0, 5), (-1000, 60, 5)], OK, 60),
+    "never used CPU": ([(-1000, 0, 0), (-1000, 60, 0)], OK, 60),
+}
+
+
+@pytest.mark.parametrize("case", CONTAINER_CASES)
+def test_which_points_of_a_container_count(cluster: Cluster, case: str) -> None:
+    points, status, window_s = CONTAINER_CASES[case]
+    zero = cluster.at
+    for start_s, time_s, cpu_s in points:
+        start = None if start_s is None else zero + start_s * SECOND_NS
+        row = container(
+            *C, {"cpu/usage": cpu_s * SECOND_NS, "memory/working_set": 7}, at=zero + time_s * SECOND_NS, start=start
+        )
+        cluster.ingest(row)
+    found = _pod(cluster)
+    assert (found.status, found.window_ns if status == OK else 0) == (status, window_s * SECOND_NS)
+
+
+NODE_CASES: dict[str, tuple[list[tuple[int, int]], int, int]] = {
+    "first seen": ([(0, 1)], ONE_POINT, 0),
+    "newer": ([(0, 1), (60, 6)], OK, 60),
+    "same time keeps the older point": ([(0, 1), (60, 6), (60, 7)], OK, 60),
+    "older than both": ([(0, 5), (60, 6), (-30, 3)], ONE_POINT, 0),
+    "counter fell": ([(0, 9), (60, 6)], CPU_FELL, 0),
+    "without CPU is no point": ([(0, 1), (60, 0)], ONE_POINT, 0),
+}
+
+
+@pytest.mark.parametrize("case", NODE_CASES)
+def test_which_points_of_a_node_count(cluster: Cluster, case: str) -> None:
+    points, status, window_s = NODE_CASES[case]
+    zero = cluster.at
+    for time_s, cpu_s in points:
+        metrics = {"cpu/usage": cpu_s * SECOND_NS, "memory/working_set": 7}
+        cluster.ingest(node(metrics=metrics, at=zero + time_s * SECOND_NS))
+    found = _node(cluster)
+    assert (found.status, found.window_ns if status == OK else 0) == (status, window_s * SECOND_NS)
+
+
+def test_a_pod_has_the_earliest_time_of_its_containers_and_their_sums(cluster: Cluster) -> None:
+    for second in (0, 60):
+        metrics = {"cpu/usage": second * SECOND_NS // 10, "memory/working_set": 5}
+        at = cluster.at + second * SECOND_NS
+        cluster.ingest(
+            *(container(*WEB, name, metrics, at=at + late) for name, late in (("z", 0), ("a", 3), ("m", -2)))
+        )
+    found = _pod(cluster)
+    assert (found.status, found.memory_bytes, found.time_ns) == (OK, 15, cluster.at + 60 * SECOND_NS - 2)
+    assert list(found.containers or ()) == ["a", "m", "z"]
+
+
+def test_a_container_that_was_never_whole_hides_its_pod(cluster: Cluster) -> None:
+    for second in (0, 60):
+        at = cluster.at + second * SECOND_NS
+        whole = container(*WEB, "a", {"cpu/usage": second, "memory/working_set": 5}, at=at)
+        cluster.ingest(whole, container(*WEB, "b", {"memory/working_set": 5}, at=at))
+    assert _pod(cluster).status == NOT_WHOLE
+
+
+@pytest.mark.parametrize(
+    "left", [{"memory/working_set": 5}, {"cpu/usage": 1}, {"cpu/usage": 1, "memory/working_set": 0}]
+)
+def test_one_sample_that_is_missing_keeps_the_one_before(cluster: Cluster, left: dict[str, int]) -> None:
     _answer(cluster, 0)
-    before = cluster.latest(*C)
-    row = container(*C, {"cpu/usage": 5}, uid="kubelet-web")
-    row["sample_ns"] = None
-    cluster.ingest(row)
-    assert cluster.latest(*C) == before
+    _answer(cluster, 18 * SECOND_NS)
+    before = _pod(cluster)
+    cluster.at += 60 * SECOND_NS
+    cluster.ingest(container(*C, left, at=cluster.at))
+    assert _pod(cluster) == before
 
 
-@pytest.mark.parametrize("more", [{"start": START_NS + 1}, {"uid": "another"}], ids=["restart", "another pod"])
-def test_a_rate_begins_anew_after(cluster: Cluster, more: dict[str, Any]) -> None:
+def test_a_pod_that_is_in_no_answer_any_more_is_gone_with_it(cluster: Cluster) -> None:
     _answer(cluster, 0)
-    _answer(cluster, SECOND_NS, **more)
-    assert _rate(cluster) is None
-    _answer(cluster, 2 * SECOND_NS, **more)
-    assert _rate(cluster) == 100
+    _answer(cluster, 18 * SECOND_NS)
+    cluster.ingest(container("other", "pod", "c", {"cpu/usage": 1, "memory/working_set": 1}, at=cluster.at))
+    assert _pod(cluster).status == NONE
 
 
-def test_a_counter_that_falls_gives_no_rate(cluster: Cluster) -> None:
-    _answer(cluster, 5)
-    _answer(cluster, 4)
-    assert _rate(cluster) is None
+def test_a_node_that_does_not_answer_keeps_what_it_had_until_it_is_stale(cluster: Cluster) -> None:
+    for cpu in (1, 2):
+        cluster.at += RESOLUTION_S * SECOND_NS
+        metrics = {"cpu/usage": cpu, "memory/working_set": 7}
+        cluster.ingest(node(metrics=metrics, at=cluster.at), container(*C, metrics, at=cluster.at))
+    assert _pod(cluster, after_s=3 * RESOLUTION_S).status == OK
+    assert _pod(cluster, after_s=3 * RESOLUTION_S + 1).status == STALE
+    assert cluster.store.latest.node_sample(cluster.n1, cluster.at + 4 * RESOLUTION_S * SECOND_NS)[0] == STALE
+    assert cluster.store.latest.counts(cluster.at) == (1, 1)
+    assert cluster.store.latest.counts(cluster.at + 4 * RESOLUTION_S * SECOND_NS) == (0, 0)
 
 
-def test_a_sample_without_cpu_keeps_none(cluster: Cluster) -> None:
-    _answer(cluster, 5)
-    cluster.at += SECOND_NS
-    cluster.ingest(container(*C, {"memory/working_set": 3}, at=cluster.at, uid="kubelet-web"))
-    latest = cluster.latest(*C)
-    assert latest is not None
-    assert (latest["cpu_ns"], latest["rate_millicores"], latest["memory_bytes"]) == (None, None, 3)
+def test_a_sample_without_a_time_was_sampled_when_it_was_asked_for(cluster: Cluster) -> None:
+    for cpu_s in (0, 6):
+        cluster.at += 60 * SECOND_NS
+        row = container(*C, {"cpu/usage": cpu_s * SECOND_NS, "memory/working_set": 7})
+        row["sample_ns"] = None
+        cluster.ingest(row)
+    assert _pod(cluster)[:4] == (OK, 100_000_000, 7, cluster.at)
 
 
-def test_two_answers_in_one_tick_both_count(cluster: Cluster) -> None:
-    """After a new UID each further answer of that tick forgot the former."""
+def test_another_pod_of_the_same_name_inherits_no_points(cluster: Cluster) -> None:
     _answer(cluster, 0, uid="first")
-    for number in range(3):
-        _answer(cluster, number * SECOND_NS, uid="second")
-    assert _rate(cluster) == 100
+    _answer(cluster, 18 * SECOND_NS, uid="second")
+    assert _pod(cluster).status == ONE_POINT
+    _answer(cluster, 24 * SECOND_NS, uid="second")
+    assert _pod(cluster).cpu_nanocores == 100_000_000
 
 
-def test_a_pod_that_is_gone_leaves_no_sample_to_its_successor(cluster: Cluster) -> None:
+def test_a_pod_that_is_replaced_in_the_api_inherits_no_points(cluster: Cluster) -> None:
     cluster.put_web(spec("c"), uid="uid-1")
-    _answer(cluster, 0)
+    _answer(cluster, 0, uid="")
+    _answer(cluster, 18 * SECOND_NS, uid="")
     cluster.put_web(spec("c"), uid="uid-1")
-    assert cluster.latest(*C) is not None
+    assert _pod(cluster).status == OK
     cluster.put_web(spec("c"), uid="uid-2")
-    assert cluster.latest(*C) is None
-    _answer(cluster, 0)
+    assert _pod(cluster).status == NONE
+    _answer(cluster, 0, uid="")
     cluster.store.remove_pod(*WEB)
-    assert cluster.latest(*C) is None
+    assert _pod(cluster).status == NONE
 
 
-def test_nodes_have_a_latest_sample_and_pods_do_not(cluster: Cluster) -> None:
-    cluster.ingest(node(metrics={"cpu/usage": 1}, at=cluster.at), *cluster.web(1))
-    assert cluster.store.latest_sample(Kind.NODE, cluster.n1) is not None
-    assert cluster.store.latest_sample(Kind.POD, cluster.slot(Kind.POD, *WEB)) is None
+def test_the_first_point_counts_when_the_watch_comes_after_it(cluster: Cluster) -> None:
+    """The kubelet knows a new pod first; resource metrics say no UID."""
+    _answer(cluster, 0, uid="")
+    cluster.put_web(spec("c"), uid="uid-1")
+    _answer(cluster, 18 * SECOND_NS, uid="")
+    assert _pod(cluster).status == OK
 
 
 def test_the_latest_view_outlives_ticks_and_is_forgotten_with_the_slot() -> None:
     cluster = Cluster(short_retention_ns=1, long_retention_ns=1)
     _answer(cluster, 0)
-    slot = cluster.slot(Kind.POD_CONTAINER, *C)
+    _answer(cluster, 18 * SECOND_NS)
+    slot = cluster.slot(Kind.POD, *WEB)
     cluster.tick()
-    assert cluster.store.latest_sample(Kind.POD_CONTAINER, slot) is not None
+    assert cluster.store.latest.pod_sample(slot, cluster.at)[0] == OK
     cluster.tick()
     cluster.tick()
-    assert cluster.store.latest_sample(Kind.POD_CONTAINER, slot) is None
+    assert cluster.store.latest.pod_sample(slot, cluster.at)[0] == NONE
 
 
-def test_more_containers_than_at_first_all_have_a_latest_sample(cluster: Cluster) -> None:
-    cluster.ingest(*(container("a", f"p{n}", "c", {"cpu/usage": n}, at=cluster.at) for n in range(500)))
+def test_more_pods_than_at_first_are_all_served(cluster: Cluster) -> None:
+    for second in (0, 60):
+        at = cluster.at + second * SECOND_NS
+        rows = (
+            container("a", f"p{n}", "c", {"cpu/usage": n * second, "memory/working_set": 1}, at=at) for n in range(500)
+        )
+        cluster.ingest(*rows)
     for n in (0, 63, 64, 499):
-        latest = cluster.latest("a", f"p{n}", "c")
-        assert latest is not None
-        assert latest["cpu_ns"] == n
+        slot = cluster.store.find(Kind.POD, "a", f"p{n}")
+        assert cluster.store.latest.pod_sample(slot, cluster.at)[:2] == (OK, n)
+
+
+def test_slots_far_out_have_nothing(cluster: Cluster) -> None:
+    assert cluster.store.latest.node_sample(1 << 31, cluster.at)[0] == NONE
+    assert cluster.store.latest.pod_sample(1 << 31, cluster.at)[0] == NONE
