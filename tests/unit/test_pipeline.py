@@ -42,7 +42,7 @@ class FakeStore:
         self.steps.append(f"swap {timestamp_ns}")
         if self.refusal is not None:
             raise self.refusal
-        return SimpleNamespace(run=self._run, is_done=False)
+        return SimpleNamespace(processors_ns={}, run=self._run, is_done=False)
 
     def commit(self, closing: Any, now_ns: int) -> Any:
         self.steps.append(f"commit {now_ns}")
