@@ -56,9 +56,7 @@ def _flags() -> list[Flag]:
     table.string("tls-key", "PEM file of its key.")
     table.string("tls-client-ca", "PEM file of the authorities that clients' certificates must come from.")
     table.add("allowed-users", _parse_names, (), "Common names that may ask, comma-separated; empty means all.")
-
-    table.group = Group.SECURE_PORT
-    table.switch("api-server", "With --source: open this port, at 6443 unless --secure-port says otherwise.")
+    table.switch("api-server", "Refused: what it served on a port of its own is served here.")
 
     table.group = Group.LOGGING
     table.integer("v", 0, "Verbosity; 4 and more logs at DEBUG.")

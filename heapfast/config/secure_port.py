@@ -1,6 +1,6 @@
 """The secure port: where it listens, and with which certificates.
 
-In      metrics-server's flags of it, which Heapster's --api-server has by the same names
+In      metrics-server's flags of it; Heapster had most of them too, for its --api-server
 Out     SecureOptions, None when the port is closed
 Callers config.build
 Source  spec/metrics-k8s-io.md 12 and 17, spec/heapster-rest.md 12
@@ -18,9 +18,6 @@ from heapfast.config.cipher_suites import CIPHER_SUITES
 from heapfast.config.findings import Findings
 from heapfast.config.options import SecureOptions, SniPair
 
-#: Where Heapster's --api-server listens when nothing is said.
-HEAPSTER_PORT = 6443
-
 _TLS_VERSIONS: dict[str, Literal["1.2", "1.3"]] = {"": "1.2", "VersionTLS12": "1.2", "VersionTLS13": "1.3"}
 _OLD_TLS_VERSIONS = ("VersionTLS10", "VersionTLS11")
 
@@ -30,6 +27,12 @@ def build_secure(arguments: Arguments, findings: Findings) -> SecureOptions | No
     values = arguments.values
     port = _port(arguments)
     findings.check_port("secure-port", port, least=0)
+    if values["api-server"]:
+        findings.refuse(
+            "api-server",
+            "true",
+            "false: /apis/metrics/v1alpha1 is served on --heapster-port, and --secure-port opens metrics.k8s.io",
+        )
     findings.check_pair(values, "tls-cert-file", "tls-private-key-file")
     findings.check_not_negative("max-requests-inflight", values["max-requests-inflight"])
     findings.check_durations(values, "shutdown-delay-duration", "request-timeout")
@@ -50,14 +53,9 @@ def build_secure(arguments: Arguments, findings: Findings) -> SecureOptions | No
 
 
 def _port(arguments: Arguments) -> int:
-    """The port, 0 when it is closed.
-
-    Heapster had it for --api-server alone; a daemon that was asked to be Heapster opens no port it did not have.
-    """
-    port: int = arguments.values["secure-port"]
-    if "source" not in arguments.given or "secure-port" in arguments.given:
-        return port
-    return HEAPSTER_PORT if arguments.values["api-server"] else 0
+    """The port, 0 when it is closed: a daemon that was asked to be Heapster opens none that it did not have."""
+    is_open = "source" not in arguments.given or "secure-port" in arguments.given
+    return int(arguments.values["secure-port"]) if is_open else 0
 
 
 def _address(text: str, findings: Findings) -> str:

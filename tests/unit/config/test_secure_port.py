@@ -129,6 +129,7 @@ def test_an_old_version_of_tls_is_noted_and_not_spoken(version: str) -> None:
 @pytest.mark.parametrize(
     ("argv", "fault"),
     [
+        (["--api-server"], "--api-server: got true, want false: /apis/metrics/v1alpha1 is served on --heapster-port"),
         (["--secure-port=65536"], "--secure-port: got 65536, want a port from 0 to 65535"),
         (["--bind-address=localhost"], "--bind-address: got 'localhost', want an IP address"),
         (["--tls-cert-file=a"], "--tls-private-key-file: got nothing, want the key of --tls-cert-file"),

@@ -60,8 +60,6 @@ def test_without_a_word_it_is_metrics_server() -> None:
         ([HEAPSTER, "--secure-port=10250"], 8082, 10250),
         ([HEAPSTER, "--secure-port=443"], 8082, 443),
         ([HEAPSTER, "--secure-port=0"], 8082, None),
-        ([HEAPSTER, "--api-server"], 8082, 6443),
-        ([HEAPSTER, "--api-server", "--secure-port=443"], 8082, 443),
         ([HEAPSTER, "--api-server=false"], 8082, None),
     ],
 )
