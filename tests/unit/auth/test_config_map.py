@@ -288,6 +288,15 @@ def test_flags_with_a_fault_change_nothing() -> None:
     assert follower.trusts("client-alice")
 
 
+def test_settings_with_a_fault_do_not_come_back_with_the_next_flags() -> None:
+    follower = Follower()
+    follower.follower.upsert(ConfigMap(CONFIG_MAP))
+    with pytest.raises(ConfigError):
+        follower.trust.use_cluster(AuthSettings("x"))
+    follower.trust.use_flags(AuthSettings(None, proxy_of("front-proxy-ca-2")))
+    assert follower.trusts("client-alice")
+
+
 def test_a_handshake_that_takes_no_change_keeps_the_authenticators() -> None:
     is_broken = False
 

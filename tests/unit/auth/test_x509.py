@@ -65,6 +65,7 @@ ISSUERS = [
     ("one that may not", Issuer("middle", ROOT, may_sign=False), None),
     ("a client that signs", Issuer("middle", ROOT, is_authority=False), None),
     ("an authority that expired", Issuer("middle", ROOT, years=(2020, 2022)), None),
+    ("an authority of the future", Issuer("middle", ROOT, years=(2030, 2040)), None),
 ]
 
 
