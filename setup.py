@@ -49,6 +49,7 @@ EXTENSIONS = [
     "heapfast.render._indent",
     "heapfast.render._fragments",
     "heapfast.render._roster",
+    "heapfast.render._freshness",
     "heapfast.render._k8s_items",
     "heapfast.render._k8s_json",
     "heapfast.render._k8s_protobuf",

@@ -3,6 +3,7 @@ from heapfast._latest cimport Latest, usage_status_t, usage_t
 from heapfast._text cimport text_t
 from heapfast._types cimport int64_t, uint32_t
 from heapfast.render._fragments cimport fragment_t
+from heapfast.render._freshness cimport Freshness
 from heapfast.render._json cimport JsonBuffer, buffer_t
 from heapfast.render._roster cimport Roster
 
@@ -30,6 +31,7 @@ cdef class Items:
         Roster roster
         JsonBuffer owner       # of bytes; whether they are JSON is the subclass's
         buffer_t* buffer       # owner's
+        public Freshness freshness    # takes the age of every item that is written
         int64_t now_ns
         content_t content
         uint32_t* slot         # owned; the list in order

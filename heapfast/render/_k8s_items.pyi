@@ -1,11 +1,15 @@
 from array import array
 
+from heapfast.render._freshness import Freshness
+
 CONTENT_NONE: int
 CONTENT_METADATA: int
 CONTENT_WHOLE: int
 
 class Items:
     """Items of one answer; JsonItems and ProtobufItems say what they look like."""
+
+    freshness: Freshness
 
     @property
     def is_done(self) -> bool:

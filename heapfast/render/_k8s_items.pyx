@@ -37,6 +37,7 @@ cdef class Items:
         self.latest = latest
         self.roster = roster
         self.now_ns = now_ns
+        self.freshness = Freshness()
         self.owner = JsonBuffer()
         self.buffer = &self.owner.buffer
 
@@ -50,6 +51,7 @@ cdef class Items:
         if status != USAGE_OK:
             return <int>status, b""
         self.put(&item, True)
+        self.freshness.observe(self.now_ns - item.usage.time_ns)
         return <int>status, self.owner.take()
 
     def begin(self, const uint32_t[::1] slots not None):
@@ -81,6 +83,7 @@ cdef class Items:
             self._fetch_ahead()
             if self.load(self.slot[self.at], &item) == USAGE_OK:
                 self.put(&item, False)
+                self.freshness.observe(self.now_ns - item.usage.time_ns)
                 self.n_written += 1
             self.at += 1
         return self.owner.take()

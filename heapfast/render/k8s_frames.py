@@ -111,6 +111,13 @@ def json_frame(kind: int, form: Form, *, is_list: bool) -> JsonFrame:
     return _frame(head, start + b'"columnDefinitions":null,"rows":null}\n', "rows")
 
 
+def with_continue(frame: JsonFrame, continue_token: str) -> JsonFrame:
+    """Say in a list's metadata that it goes on behind the token, whose characters need no escapes in JSON."""
+    metadata = b'"metadata":{"continue":"%s"}' % continue_token.encode()
+    head, empty = (part.replace(b'"metadata":{}', metadata, 1) for part in (frame.head, frame.empty))
+    return frame._replace(head=head, empty=empty)
+
+
 def _frame(head: bytes, empty: bytes, member: str) -> JsonFrame:
     return JsonFrame(head, b"]}\n", empty, member)
 

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from heapfast.render._freshness import Freshness
 from heapfast.render._indent import Indenter
 from heapfast.render._k8s_json import JsonItems
 from heapfast.render._k8s_protobuf import ProtobufItems
 from heapfast.render.forms import Encoding, Form
-from heapfast.render.k8s_frames import JsonFrame, ObjectType, item_form, json_frame, object_type
-from heapfast.render.protobuf import ENVELOPE_END, LIST_META, envelope, envelope_start
+from heapfast.render.k8s_frames import JsonFrame, ObjectType, item_form, json_frame, object_type, with_continue
+from heapfast.render.protobuf import ENVELOPE_END, envelope, envelope_start, list_meta
 from heapfast.render.yaml import to_yaml, yaml_around, yaml_items
 
 if TYPE_CHECKING:
@@ -60,12 +61,14 @@ class ResourceMetrics:
         latest: the newest usage of every node and pod.
         nodes: the nodes that are served at all, with their current labels.
         pods: the same for pods: those that the watch says are running.
+        freshness: takes the age of every object that is written; None for nobody.
     """
 
-    def __init__(self, latest: Latest, nodes: Roster, pods: Roster) -> None:
+    def __init__(self, latest: Latest, nodes: Roster, pods: Roster, freshness: Freshness | None = None) -> None:
         self._latest = latest
         self._nodes = nodes
         self._pods = pods
+        self._freshness = freshness or Freshness()
 
     def render_node(self, slot: int, form: Form, now_ns: int) -> tuple[UsageStatus, bytes]:
         """Render one node of the roster.
@@ -85,24 +88,29 @@ class ResourceMetrics:
         """Render one pod of the roster; see `render_node`."""
         return self._render_one(self._pods, slot, form, now_ns)
 
-    def render_nodes(self, slots: array[int], form: Form, now_ns: int) -> AsyncIterator[bytes]:
+    def render_nodes(
+        self, slots: array[int], form: Form, now_ns: int, continue_token: str = ""
+    ) -> AsyncIterator[bytes]:
         """Render a list of nodes, in the order of their names.
 
         Args:
             slots: uint32 (`array("I")`, as BitMap.to_array gives it), in any order, each at most once.
             form: as negotiated.
             now_ns: Unix nanoseconds; see `render_node`.
+            continue_token: of the page after this one, in characters of base64; "" when there is none.
 
         Yields:
             The body in one or more chunks. Nodes that are not served are left out. Protobuf comes
             only when all of it is there, since its length stands first. A list of up to SLICE_ITEMS is
             one chunk (in YAML: two).
         """
-        return self._render_list(self._nodes, slots, form, now_ns)
+        return self._render_list(self._nodes, slots, form, now_ns, continue_token)
 
-    def render_pods(self, slots: array[int], form: Form, now_ns: int) -> AsyncIterator[bytes]:
+    def render_pods(
+        self, slots: array[int], form: Form, now_ns: int, continue_token: str = ""
+    ) -> AsyncIterator[bytes]:
         """Render a list of pods, in the order of namespace and name; see `render_nodes`."""
-        return self._render_list(self._pods, slots, form, now_ns)
+        return self._render_list(self._pods, slots, form, now_ns, continue_token)
 
     def _render_one(self, roster: Roster, slot: int, form: Form, now_ns: int) -> tuple[UsageStatus, bytes]:
         status, item = self._items(roster, form, now_ns, is_list=False).one(slot)
@@ -118,12 +126,17 @@ class ResourceMetrics:
             body = Indenter().feed(body)
         return UsageStatus.OK, body
 
-    def _render_list(self, roster: Roster, slots: array[int], form: Form, now_ns: int) -> AsyncIterator[bytes]:
+    def _render_list(
+        self, roster: Roster, slots: array[int], form: Form, now_ns: int, continue_token: str
+    ) -> AsyncIterator[bytes]:
         items = self._items(roster, form, now_ns, is_list=True)
         items.begin(slots)
         if form.encoding is Encoding.PROTOBUF:
-            return _enveloped(_slices(items, SLICE_ITEMS), object_type(roster.kind, form, is_list=True))
+            of = object_type(roster.kind, form, is_list=True)
+            return _enveloped(_slices(items, SLICE_ITEMS), of, list_meta(continue_token))
         frame = json_frame(roster.kind, form, is_list=True)
+        if continue_token:
+            frame = with_continue(frame, continue_token)
         if form.encoding is Encoding.YAML:
             return _yaml(_slices(items, SLICE_ITEMS_YAML), frame)
         chunks = _framed(_slices(items, SLICE_ITEMS), frame)
@@ -131,11 +144,15 @@ class ResourceMetrics:
 
     def _items(self, roster: Roster, form: Form, now_ns: int, *, is_list: bool) -> Items:
         item = item_form(roster.kind, form, is_list=is_list)
+        items: Items
         if form.encoding is not Encoding.PROTOBUF:
-            return JsonItems(self._latest, roster, now_ns, *item)
-        if item.is_row:
+            items = JsonItems(self._latest, roster, now_ns, *item)
+        elif item.is_row:
             raise ValueError("BUG: there are no tables in protobuf")
-        return ProtobufItems(self._latest, roster, now_ns, item.content)
+        else:
+            items = ProtobufItems(self._latest, roster, now_ns, item.content)
+        items.freshness = self._freshness
+        return items
 
 
 async def _slices(items: Items, max_items: int) -> AsyncIterator[bytes]:
@@ -177,10 +194,10 @@ async def _yaml(slices: AsyncIterator[bytes], frame: JsonFrame) -> AsyncIterator
     yield to_yaml(msgspec.json.decode(frame.empty)) if is_empty else after
 
 
-async def _enveloped(slices: AsyncIterator[bytes], of: ObjectType) -> AsyncIterator[bytes]:
+async def _enveloped(slices: AsyncIterator[bytes], of: ObjectType, metadata: bytes) -> AsyncIterator[bytes]:
     # The length of all items stands before the first one.
     parts = [part async for part in slices]
-    start = envelope_start(*of, len(LIST_META) + sum(map(len, parts))) + LIST_META
+    start = envelope_start(*of, len(metadata) + sum(map(len, parts))) + metadata
     if len(parts) <= 1:
         yield b"".join((start, *parts, ENVELOPE_END))
         return

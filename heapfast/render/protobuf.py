@@ -27,6 +27,11 @@ ENVELOPE_END: Final = b"\x1a\x00\x22\x00"
 LIST_META: Final = b"\x0a\x06\x0a\x00\x12\x00\x1a\x00"
 
 
+def list_meta(continue_token: str) -> bytes:
+    """Write a ListMeta as field 1, for a list that goes on behind the token; "" for one that does not."""
+    return bytes_field(1, text_field(1, "") + text_field(2, "") + text_field(3, continue_token))
+
+
 def varint(value: int) -> bytes:
     """Write 0 <= value < 2**64, seven bits a byte, the lowest first."""
     if not 0 <= value < 1 << 64:
