@@ -34,6 +34,8 @@ _COLLECTION_VERBS: Final = frozenset(("list", "watch", "deletecollection"))
 #: Requests whose attributes are remembered, and up to which size: autoscalers repeat theirs every few seconds.
 REMEMBERED: Final = 4096
 MAX_REMEMBERED_BYTES: Final = 1024
+#: A longer selector is not read, and the review does not state it: callers nobody knows yet can send it.
+MAX_SELECTOR_CHARACTERS: Final = 8192
 
 
 class Condition(NamedTuple):
@@ -149,7 +151,7 @@ class AttributeReader:
 
 def _parse(parser: Callable[[str], Selector], text: str) -> list[Condition]:
     try:
-        selector = parser(text) if text else ()
+        selector = parser(text) if 0 < len(text) <= MAX_SELECTOR_CHARACTERS else ()
     except QueryError:
         return []
     return [

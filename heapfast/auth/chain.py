@@ -87,8 +87,12 @@ class Gate:
             Forbidden: they may not.
             Undecided: nobody could say whether they may.
         """
+        user, warning = await self._authenticate(asked)
         attributes = self._reader.read(asked.method, asked.path, asked.query)
-        user, warning = await self._authenticate(asked, attributes)
+        if user is ANONYMOUS and not (self._allows_anonymous or self._access.is_open(attributes)):
+            self._monitoring.unauthenticated()
+            raise Unauthenticated
+        self._monitoring.authenticated(user.name)
         try:
             _refuse_impersonation(user, asked)
             await self._access.authorize(user, attributes)
@@ -102,21 +106,19 @@ class Gate:
         await self._tokens.close()
         await self._access.close()
 
-    async def _authenticate(self, asked: Asked, attributes: Attributes) -> tuple[User, str]:
+    async def _authenticate(self, asked: Asked) -> tuple[User, str]:
+        """Who asks, ANONYMOUS for who claims nothing; and the warning they get."""
         user = self._find_holder(asked)
-        warning = ""
-        if user is None:
-            token, warning = find_bearer(asked.headers)
-            if token is not None:
-                user = await self._find_bearer(token)
-            elif not asked.certificates and (self._allows_anonymous or self._access.is_open(attributes)):
-                user = ANONYMOUS
+        if user is not None:
+            return with_authenticated(user), ""
+        token, warning = find_bearer(asked.headers)
+        if token is None and not asked.certificates:
+            return ANONYMOUS, warning
+        user = await self._find_bearer(token) if token is not None else None
         if user is None:
             self._monitoring.unauthenticated()
             raise Unauthenticated
-        user = with_authenticated(user)
-        self._monitoring.authenticated(user.name)
-        return user, warning
+        return with_authenticated(user), warning
 
     def _find_holder(self, asked: Asked) -> User | None:
         """The user that the connection's certificate speaks for."""

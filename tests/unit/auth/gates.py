@@ -99,6 +99,7 @@ class Door:
         *,
         config_map: Mapping[str, str] = CONFIG_MAP,
         allows_anonymous: bool = True,
+        parsers: QueryParsers = PARSERS,
         **access: Any,
     ) -> None:
         self.clock = ManualClock(certificates.NOW_NS)
@@ -115,7 +116,7 @@ class Door:
             self.trust,
             TokenReviewer(self._token, monitoring=self.monitoring, clock=self.clock),
             AccessReviewer(self._access, monitoring=self.monitoring, clock=self.clock, **access),
-            AttributeReader(PARSERS),
+            AttributeReader(parsers),
             allows_anonymous=allows_anonymous,
             clock=self.clock,
             monitoring=self.monitoring,

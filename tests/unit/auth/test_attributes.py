@@ -134,6 +134,13 @@ def test_selectors(
     assert (attributes.labels, attributes.fields, attributes.name) == (labels, fields, name)
 
 
+@pytest.mark.parametrize(("n_values", "is_read"), [(10, True), (1000, True), (2000, False)])
+def test_a_selector_beyond_all_measure_is_not_read(n_values: int, is_read: bool) -> None:
+    text = f"app in ({','.join(f'v{number}' for number in range(n_values))})"
+    labels = read("GET", f"{GROUP}/pods", f"labelSelector={text}").labels
+    assert [len(condition.values) for condition in labels] == ([n_values] if is_read else [])
+
+
 def test_the_size_is_that_of_all_texts() -> None:
     labels, fields = (Condition("key", "In", ("aa", "b")),), (Condition("f", "In", ("x",)),)
     attributes = Attributes("list", "/p", True, "g", "v1", "r", "s", "n", "m", labels, fields)

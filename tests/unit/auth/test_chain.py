@@ -12,7 +12,7 @@ import pytest
 from heapfast.auth.identity import ANONYMOUS, User
 from heapfast.auth.refusals import Forbidden, Unauthenticated, Undecided
 from heapfast.errors import KubeError
-from tests.unit.auth.gates import CONFIG_MAP, AccessStatus, Door, ReviewedUser, TokenStatus
+from tests.unit.auth.gates import CONFIG_MAP, PARSERS, AccessStatus, Door, ReviewedUser, TokenStatus
 
 PODS = "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods"
 FORGED = (("X-Remote-User", "root"), ("X-Remote-Group", "system:masters"))
@@ -109,6 +109,21 @@ async def test_without_anonymous_callers_nothing_else_is_open(path: str) -> None
     gate = door(allows_anonymous=False)
     assert await who(gate, path, None) == 401
     assert gate.specs == []
+
+
+async def test_what_a_caller_without_proof_asks_for_is_not_even_read() -> None:
+    read: list[bytes] = []
+
+    def parse_query(query: bytes) -> dict[str, str]:
+        read.append(query)
+        return {}
+
+    gate = door(parsers=PARSERS._replace(query=parse_query))
+    for certificate, headers in (("client-foreign", ()), (None, (BAD,)), ("front-proxy", ())):
+        assert await who(gate, PODS, certificate, *headers) == 401
+    assert read == []
+    assert await who(gate, PODS, "client-alice") == "cert-alice"
+    assert read == [b""]
 
 
 async def test_an_api_server_that_is_away_closes_the_door() -> None:
