@@ -38,7 +38,7 @@ from heapfast.kube.namespaces import NAMESPACES
 from heapfast.kube.nodes import nodes_resource
 from heapfast.kube.pods import PODS
 from heapfast.kube.watch import Reflector
-from heapfast.pipeline import Consumer, NodeConsumer, Pipeline
+from heapfast.pipeline import Consumer, NodeConsumer, Pipeline, heapster_place
 from heapfast.processors.gate import Gate
 from heapfast.processors.labels import LabelCopier
 from heapfast.processors.namespace import NamespaceEnricher
@@ -222,7 +222,7 @@ async def build(
         # 1: who is there
         gate = Gate()
         copier = LabelCopier(options.labels.separator, options.labels.ignored, options.labels.stored)
-        node_consumer = NodeConsumer(NodeEnricher(store, nodes, copier, gate), scraper)
+        node_consumer = NodeConsumer(NodeEnricher(store, nodes, copier, gate), scraper, heapster_place)
         consumers = {
             "nodes": node_consumer,
             "namespaces": Consumer("namespaces", NamespaceEnricher(store, gate)),

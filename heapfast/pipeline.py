@@ -20,7 +20,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from heapfast.catalog.keys import Kind
 from heapfast.errors import StoreError
@@ -160,6 +160,13 @@ class Pipeline:
             log.exception("%d changes from the API server could not be taken", len(failures.exceptions))
 
 
+def heapster_place(node: Node) -> Place | str:
+    """Where Heapster asked a node: at its IP, while it is ready (spec/heapster-pipeline.md 3.3)."""
+    if node.skip_reason is not None or node.ip is None:
+        return node.skip_reason or "no address"
+    return Place(node.ip)
+
+
 class Enricher(Protocol):
     """The store's side of one kind of object (processors/)."""
 
@@ -186,25 +193,44 @@ class Consumer:
         log.info("%s: the first list is complete", self._name)
 
 
-class NodeConsumer(Consumer):
-    """Takes nodes to both who wants them: the store, and the scrape manager."""
+class Place(NamedTuple):
+    """Where a node's kubelet is asked.
 
-    def __init__(self, enricher: NodeEnricher, scraper: ScrapeManager) -> None:
+    Attributes:
+        address: an IP, or a name that resolves to one.
+        port: None for the source's own.
+        path: "" for the source's own.
+    """
+
+    address: str
+    port: int | None = None
+    path: str = ""
+
+
+class NodeConsumer(Consumer):
+    """Takes nodes to both who wants them: the store, and the scrape manager.
+
+    Args:
+        place: says where a node is asked, or (as a text) why it is not.
+    """
+
+    def __init__(self, enricher: NodeEnricher, scraper: ScrapeManager, place: Callable[[Node], Place | str]) -> None:
         super().__init__("nodes", enricher)
         self._scraper = scraper
+        self._place = place
         self._skipped: dict[str, str] = {}
 
     def upsert(self, item: Node) -> None:
         super().upsert(item)
-        reason = item.skip_reason
-        if reason is None and item.ip is not None:
+        place = self._place(item)
+        if isinstance(place, Place):
             self._skipped.pop(item.name, None)
-            self._scraper.put(item.name, hostname=item.hostname, ip=item.ip)
+            self._scraper.put(item.name, hostname=item.hostname, ip=place.address, port=place.port, path=place.path)
             return
         self._scraper.remove(item.name)
-        if self._skipped.get(item.name) != reason:
-            self._skipped[item.name] = reason or ""
-            log.warning("node %s is not scraped: %s", item.name, reason)
+        if self._skipped.get(item.name) != place:
+            self._skipped[item.name] = place
+            log.warning("node %s is not scraped: %s", item.name, place)
 
     def delete(self, key: str) -> None:
         self._scraper.remove(key)

@@ -10,6 +10,7 @@ Never   decides on ports or schemes, which are options of the source
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -20,6 +21,9 @@ from heapfast.kube.quantities import read_amounts
 from heapfast.kube.resource import Resource
 
 NODES_PATH: Final = "/api/v1/nodes"
+
+#: Names another path than /metrics/resource; KWOK's nodes have it.
+METRICS_PATH_ANNOTATION: Final = "metrics.k8s.io/resource-metrics-path"
 
 
 class Node(Struct, frozen=True, gc=False, kw_only=True):
@@ -32,7 +36,9 @@ class Node(Struct, frozen=True, gc=False, kw_only=True):
         ip_fault: why there is no ip; None when there is one.
         ready: False only when the node says that it is not; one that says nothing is used.
         unschedulable: cordoned; such a node is scraped all the same.
+        addresses: all that its status lists, as (type, address), in order.
         kubelet_port: the port its kubelet states, 0 when it states none.
+        metrics_path: where its kubelet has resource metrics, by annotation; "" for the usual place.
         faults: members that could not be read and count as 0.
     """
 
@@ -45,7 +51,9 @@ class Node(Struct, frozen=True, gc=False, kw_only=True):
     ip_fault: str | None
     ready: bool
     unschedulable: bool
+    addresses: tuple[tuple[str, str], ...]
     kubelet_port: int
+    metrics_path: str
     kubelet_version: str
     cpu_capacity_millicores: int
     cpu_allocatable_millicores: int
@@ -97,6 +105,8 @@ def read_node(node: NodeObject, *, host_id_annotation: str = "") -> Node:
         ip_fault=ip_fault,
         ready=all(condition.status == "True" for condition in status.conditions or [] if condition.type == "Ready"),
         unschedulable=bool(spec.unschedulable),
+        addresses=tuple([(address.type or "", address.address or "") for address in addresses]),
+        metrics_path=(metadata.annotations or {}).get(METRICS_PATH_ANNOTATION, ""),
         kubelet_port=(endpoint and endpoint.port) or 0,
         kubelet_version=(status.node_info and status.node_info.kubelet_version) or "",
         cpu_capacity_millicores=cpu_capacity,
@@ -134,6 +144,15 @@ def choose_ip(addresses: list[NodeAddress]) -> tuple[str, None] | tuple[None, st
         return None, "no address of type InternalIP, ExternalIP or LegacyHostIP"
     ip = canonical_ip(choice)
     return (ip, None) if ip else (None, f"{choice!r} is not an IP address")
+
+
+def preferred_address(addresses: Sequence[tuple[str, str]], types: Sequence[str]) -> str | None:
+    """The first non-empty address of the first type that has one (spec/metrics-k8s-io.md 14.3); None for none."""
+    for wanted in types:
+        for kind, address in addresses:
+            if kind == wanted and address:
+                return address
+    return None
 
 
 def canonical_ip(text: str) -> str | None:

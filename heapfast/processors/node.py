@@ -42,6 +42,13 @@ class NodeFacts(Protocol):
     def memory_allocatable_bytes(self) -> int: ...
 
 
+class NodeRoster(Protocol):
+    """Labels, ready to be printed, by slot."""
+
+    def put(self, slot: int, labels: Mapping[str, str]) -> None: ...
+    def remove(self, slot: int) -> None: ...
+
+
 class NodeTable(Protocol):
     """The part of the store that nodes go to."""
 
@@ -63,13 +70,26 @@ class NodeTable(Protocol):
 
 
 class NodeEnricher:
-    """Keeps the store's nodes, and the index over their labels, as the API server has them."""
+    """Keeps the store's nodes, and the index over their labels, as the API server has them.
 
-    def __init__(self, store: NodeTable, index: PostingIndex, copier: LabelCopier, gate: Gate) -> None:
+    Args:
+        roster: their labels as metrics.k8s.io prints them; None for nobody.
+    """
+
+    def __init__(
+        self,
+        store: NodeTable,
+        index: PostingIndex,
+        copier: LabelCopier,
+        gate: Gate,
+        *,
+        roster: NodeRoster | None = None,
+    ) -> None:
         self._store = store
         self._index = index
         self._copier = copier
         self._gate = gate
+        self._roster = roster
 
     def upsert(self, node: NodeFacts) -> None:
         self._gate.pass_through(partial(self._put, node))
@@ -92,6 +112,11 @@ class NodeEnricher:
             memory_allocatable=node.memory_allocatable_bytes,
         )
         self._index.put(slot, "", node.labels)
+        if self._roster is not None:
+            self._roster.put(slot, node.labels)
 
     def _remove(self, key: str) -> None:
-        self._index.remove(self._store.remove_node(key))
+        slot = self._store.remove_node(key)
+        self._index.remove(slot)
+        if self._roster is not None and slot >= 0:
+            self._roster.remove(slot)

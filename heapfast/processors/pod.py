@@ -4,7 +4,7 @@ In      pods: identity, labels, where they run, what their containers ask for
 Out     Store.put_pod, remove_pod; the index's put, remove
 Callers a pod watch, as its consumer
 Source  spec/heapster-pipeline.md 5.2
-Never   filters by phase, as Heapster does not
+Never   filters by phase what Heapster's side sees, since Heapster did not
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from heapfast.processors.gate import Gate
     from heapfast.processors.labels import LabelCopier
     from heapfast.store.index import PostingIndex
+
+#: The phase of pods that metrics.k8s.io serves.
+RUNNING = "Running"
 
 #: As in heapfast._core: name, image, CPU request and limit in millicores, memory request and limit in
 #: bytes, restarts (-1: no status), whether it has ended.
@@ -37,9 +40,18 @@ class PodFacts(Protocol):
     @property
     def node_name(self) -> str: ...
     @property
+    def phase(self) -> str: ...
+    @property
     def start_ns(self) -> int: ...
     @property
     def containers(self) -> Sequence[ContainerSpec]: ...
+
+
+class PodRoster(Protocol):
+    """Labels, ready to be printed, by slot."""
+
+    def put(self, slot: int, labels: Mapping[str, str]) -> None: ...
+    def remove(self, slot: int) -> None: ...
 
 
 class PodTable(Protocol):
@@ -60,13 +72,29 @@ class PodTable(Protocol):
 
 
 class PodEnricher:
-    """Keeps the store's pods, and the index over their labels, as the API server has them."""
+    """Keeps the store's pods, and the index over their labels, as the API server has them.
 
-    def __init__(self, store: PodTable, index: PostingIndex, copier: LabelCopier, gate: Gate) -> None:
+    Args:
+        running: the index over those in phase Running, which alone metrics.k8s.io serves; None for nobody.
+        roster: their labels as metrics.k8s.io prints them; None for nobody.
+    """
+
+    def __init__(
+        self,
+        store: PodTable,
+        index: PostingIndex,
+        copier: LabelCopier,
+        gate: Gate,
+        *,
+        running: PostingIndex | None = None,
+        roster: PodRoster | None = None,
+    ) -> None:
         self._store = store
         self._index = index
         self._copier = copier
         self._gate = gate
+        self._running = running
+        self._roster = roster
 
     def upsert(self, pod: PodFacts) -> None:
         self._gate.pass_through(partial(self._put, pod))
@@ -91,7 +119,22 @@ class PodEnricher:
             containers=pod.containers,
         )
         self._index.put(slot, pod.namespace, pod.labels, pod.node_name)
+        if pod.phase != RUNNING:
+            self._forget_running(slot)
+            return
+        if self._running is not None:
+            self._running.put(slot, pod.namespace, pod.labels, pod.node_name)
+        if self._roster is not None:
+            self._roster.put(slot, pod.labels)
 
     def _remove(self, key: str) -> None:
         namespace, _, name = key.partition("/")
-        self._index.remove(self._store.remove_pod(namespace, name))
+        slot = self._store.remove_pod(namespace, name)
+        self._index.remove(slot)
+        self._forget_running(slot)
+
+    def _forget_running(self, slot: int) -> None:
+        if self._running is not None:
+            self._running.remove(slot)
+        if self._roster is not None and slot >= 0:
+            self._roster.remove(slot)

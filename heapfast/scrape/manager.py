@@ -72,20 +72,26 @@ class ScrapeManager:
         self._ordered: list[Target] = []
         self._is_scraping = False
 
-    def put(self, name: str, *, hostname: str, ip: str, port: int | None = None) -> Target:
+    def put(self, name: str, *, hostname: str, ip: str, port: int | None = None, path: str = "") -> Target:
         """Scrape a node from now on. Call it when a node object is new or has changed, not on every window.
 
         A node that has been away is tried again without its back-off. One with a new address is a new
         target; its old connection is closed.
+
+        Args:
+            ip: address of its kubelet: an IP, or a name that resolves to one.
+            path: to ask at instead of the source's own, percent-encoded; "" for the source's own.
         """
         port = self._port if port is None else port
         old = self._targets.get(name)
         if old is not None and (old.ip, old.port) == (ip, port):
             old.hostname = hostname
+            old.path = path
             old.forgive()
             return old
         self.remove(name)
         target = Target(name, hostname, ip, port, self._client.connect(ip, port, host_port(ip, port)))
+        target.path = path
         self._targets[name] = target
         insort(self._ordered, target, key=_by_phase)
         return target

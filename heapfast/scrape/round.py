@@ -206,7 +206,7 @@ class Round:
         kit = self._kit
         started = kit.clock.monotonic()
         try:
-            kit.source.parse(body, kit.rows)
+            kit.source.parse(body, kit.rows, target.started_ns)
         finally:
             kit.counters.parse_seconds += kit.clock.monotonic() - started
         rows = kit.rows

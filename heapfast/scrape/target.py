@@ -32,6 +32,7 @@ class Target:
     Attributes:
         name: of the node, as the API server has it.
         hostname: of the node; a label of self-metrics.
+        path: to ask at instead of the source's own; "" for the source's own.
         address: "IP:PORT", IPv6 in brackets; names the target in errors, self-metrics and the Host header.
         phase: from 0 to below 1, by the node's name: where in the spread its scrape starts.
         in_flight: a request is out.
@@ -51,7 +52,7 @@ class Target:
 
     __slots__ = (
         "address", "bad_values", "body_bytes", "connection", "error", "failures", "hostname", "in_flight", "ip",
-        "is_awaited", "is_removed", "last_good_ns", "last_seconds", "last_start_ns", "name", "outcome", "phase", "port",
+        "is_awaited", "is_removed", "last_good_ns", "last_seconds", "last_start_ns", "name", "outcome", "path", "phase", "port",
         "request_seconds", "retry_at", "scrape_seconds", "scrapes", "started", "started_ns",
     )  # fmt: skip
 
@@ -62,6 +63,7 @@ class Target:
         self.port = port
         self.address = host_port(ip, port)
         self.phase = zlib.crc32(name.encode()) / 2**32
+        self.path = ""
         self.connection = connection
         self.in_flight = False
         self.is_awaited = False

@@ -115,7 +115,7 @@ class Replay:
         if entry.get("hang") or entry["status"] != 200:
             return
         try:
-            self._adapter.parse(entry["body"].encode(), self._rows)
+            self._adapter.parse(entry["body"].encode(), self._rows, nanoseconds(entry["at"]))
         except ParseError:
             return
         node = self.engine.store.find(Kind.NODE, entry["node"])

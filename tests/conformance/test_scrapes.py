@@ -57,7 +57,7 @@ def test_one_bad_number_costs_itself_alone() -> None:
         if entry["node"] not in BAD_VALUE_NODES:
             continue
         met.add(entry["node"])
-        adapter.parse(entry["body"].encode(), rows)
+        adapter.parse(entry["body"].encode(), rows, 0)
         assert rows.bad_values == 1
         found = {row["name"]: set(row["metrics"]) for row in rows.to_dicts()}
         assert found.keys() == {entry["node"], "kubelet", "docker-daemon", "system", "pods"}

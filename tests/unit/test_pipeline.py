@@ -16,7 +16,7 @@ from heapfast._core import Store
 from heapfast.catalog.keys import Kind
 from heapfast.clock import ManualClock
 from heapfast.errors import StoreError
-from heapfast.pipeline import Consumer, NodeConsumer, Pipeline
+from heapfast.pipeline import Consumer, NodeConsumer, Pipeline, heapster_place
 from heapfast.processors.gate import Gate
 from heapfast.scrape.loop import Window
 from heapfast.sim._rows import rows_of
@@ -85,7 +85,7 @@ class FakeScraper:
         for name, rows in self.answers:
             deliver(SimpleNamespace(name=name), rows)
 
-    def put(self, name: str, *, hostname: str, ip: str) -> None:
+    def put(self, name: str, *, hostname: str, ip: str, port: int | None, path: str) -> None:
         self.put_nodes[name] = (hostname, ip)
 
     def remove(self, name: str) -> None:
@@ -340,7 +340,7 @@ def api_node(name: str, ip: str | None = "10.0.0.1", skip_reason: str | None = N
 @pytest.fixture
 def nodes() -> tuple[NodeConsumer, Enricher, FakeScraper]:
     enricher, scraper = Enricher(), FakeScraper([])
-    return NodeConsumer(cast(Any, enricher), cast(Any, scraper)), enricher, scraper
+    return NodeConsumer(cast(Any, enricher), cast(Any, scraper), heapster_place), enricher, scraper
 
 
 def test_a_node_that_is_fit_goes_to_store_and_scraper(nodes: tuple[NodeConsumer, Enricher, FakeScraper]) -> None:

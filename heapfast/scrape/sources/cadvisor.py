@@ -38,5 +38,5 @@ class Cadvisor:
         headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
         return request_head("POST", "/stats/container/", target, *headers), body
 
-    def parse(self, body: bytes, rows: Rows) -> None:
+    def parse(self, body: bytes, rows: Rows, requested_ns: int) -> None:
         parse_cadvisor(body, rows)

@@ -32,5 +32,5 @@ class KubeletSummary:
     def request(self, target: Target, window: Window) -> tuple[bytes, bytes]:
         return request_head("GET", "/stats/summary/", target), b""
 
-    def parse(self, body: bytes, rows: Rows) -> None:
+    def parse(self, body: bytes, rows: Rows, requested_ns: int) -> None:
         parse_summary(body, rows)

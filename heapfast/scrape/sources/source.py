@@ -37,8 +37,12 @@ class Source(Protocol):
         """Head (without the empty line) and body of the request."""
         ...
 
-    def parse(self, body: bytes, rows: Rows) -> None:
-        """Fill rows from a body. Raises ParseError."""
+    def parse(self, body: bytes, rows: Rows, requested_ns: int) -> None:
+        """Fill rows from a body. Raises ParseError.
+
+        Args:
+            requested_ns: when the body was asked for, Unix ns; the time of samples that state none.
+        """
         ...
 
 

@@ -98,7 +98,7 @@ class Words:
     def request(self, target: Target, window: Window) -> tuple[bytes, bytes]:
         return target.name.encode(), str(window.end_ns).encode()
 
-    def parse(self, body: bytes, rows: Rows) -> None:
+    def parse(self, body: bytes, rows: Rows, requested_ns: int) -> None:
         if body == b"<html>":
             raise ParseError("words", "want rows", 0)
         if body == b"bug":

@@ -67,17 +67,17 @@ RECORDINGS: list[tuple[Source, str]] = [
 def test_a_recorded_answer_becomes_rows(source: Source, recording: str) -> None:
     rows = source.new_rows()
     body = shared_path(recording).read_bytes()
-    source.parse(body, rows)
+    source.parse(body, rows, 0)
     count = len(rows)
     assert count > 0
-    source.parse(body, rows)
+    source.parse(body, rows, 0)
     assert len(rows) == count
 
 
 @pytest.mark.parametrize("source", [KubeletSummary(), Cadvisor()], ids=["summary", "cadvisor"])
 def test_a_page_of_html_is_no_answer(source: Source) -> None:
     with pytest.raises(ParseError):
-        source.parse(b"<html></html>", source.new_rows())
+        source.parse(b"<html></html>", source.new_rows(), 0)
 
 
 def test_the_phase_is_the_names_and_stays() -> None:
