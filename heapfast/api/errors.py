@@ -1,9 +1,9 @@
 """Where a failure becomes a status and a body, each family in its own dialect.
 
 In      an exception, the dialect of the route it came from
-Out     Failure: status, body, headers
-Callers responders.py, router.py, app.py
-Source  Heapster's bare text: spec/heapster-rest.md 1.4, 1.5 and 9.4
+Out     status and body in Heapster's dialect, a Status in Kubernetes'
+Callers responders.py, router.py, app.py; kubernetes_responders.py, admission.py
+Source  Heapster's bare text: spec/heapster-rest.md 1.4, 1.5 and 9.4; Status: spec/metrics-k8s-io.md section 8
 Never   shows a stack, or the text of an exception that heapfast did not raise
 """
 
@@ -11,7 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from heapfast.api.kubernetes_errors import KubernetesError, forbidden, internal, invalid_options, unauthorized
+from heapfast.auth.refusals import Forbidden, Unauthenticated, Undecided
 from heapfast.errors import AuthError, HeapfastError, QueryError
+from heapfast.query.list_options import InvalidOptions
+from heapfast.render.status import Status
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -60,6 +64,25 @@ def heapster_text(error: Exception) -> tuple[int, bytes]:
     status = status_of(error)
     message = str(error) if status != 500 else "Internal Server Error"
     return status, message.encode("utf-8", "surrogateescape")
+
+
+def kubernetes_status(error: Exception) -> Status:
+    """Describe an exception in Kubernetes' way; what heapfast did not foresee is an InternalError without a text."""
+    match error:
+        case KubernetesError():
+            return error.status
+        case InvalidOptions():
+            return invalid_options(error)
+        case QueryError():
+            return Status(400, "BadRequest", str(error))
+        case Unauthenticated():
+            return unauthorized()
+        case Forbidden():
+            return forbidden(error)
+        case Undecided():
+            return internal(error.why)
+        case _:
+            return internal("an error on the server prevented the request from succeeding")
 
 
 # What the routers answer, as Go's libraries word it.

@@ -1,7 +1,7 @@
 """Query strings by the rules that Heapster's clients have met.
 
 In      the raw query string
-Out     the first value of each parameter
+Out     the first value of each parameter, or all values of one
 Callers the families
 Source  spec/heapster-rest.md section 3; recorded answers: a pair with a semicolon or a bad escape is dropped
 Never   fails: what is malformed is as if it were not there
@@ -10,6 +10,7 @@ Never   fails: what is malformed is as if it were not there
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import unquote_plus
 
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
@@ -18,15 +19,25 @@ _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 def parse_query(raw: bytes) -> dict[str, str]:
     """Parse a query string; bytes that are no UTF-8 become surrogates ("surrogateescape")."""
     params: dict[str, str] = {}
+    for key, value in _pairs(raw):
+        params.setdefault(key, value)
+    return params
+
+
+def values_of(raw: bytes, name: str) -> list[str]:
+    """Return every value of one parameter, in order."""
+    return [value for key, value in _pairs(raw) if key == name]
+
+
+def _pairs(raw: bytes) -> Iterator[tuple[str, str]]:
     if not raw:
-        return params
+        return
     for pair in raw.decode("utf-8", "surrogateescape").split("&"):
         if ";" in pair or ("%" in pair and _BAD_ESCAPE.search(pair)):
             continue
         key, _, value = pair.partition("=")
         if key or value:
-            params.setdefault(_decode(key), _decode(value))
-    return params
+            yield _decode(key), _decode(value)
 
 
 def _decode(text: str) -> str:

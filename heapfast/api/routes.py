@@ -116,7 +116,7 @@ def build_router(state: State, responders: Responders, monitor: HttpMonitor) -> 
     health = Health(state)
     for route in HEALTH:
         router.add_exact(route.path, plain(getattr(health, route.handler)))
-    self_metrics = SelfMetrics(state, monitor.handler(SELF_METRICS.counted))
+    self_metrics = SelfMetrics(state.registry, monitor.handler(SELF_METRICS.counted))
     router.add_exact(SELF_METRICS.path, plain(self_metrics.metrics))
 
     debug = Debug(state)

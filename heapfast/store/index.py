@@ -51,6 +51,10 @@ class PostingIndex:
     def __contains__(self, slot: int) -> bool:
         return slot in self._entries
 
+    def namespaces(self) -> tuple[str, ...]:
+        """Return the namespaces that have an entity, in no order."""
+        return tuple(self._namespaces)
+
     def put(self, slot: int, namespace: str, labels: Mapping[str, str], node: str = "") -> None:
         """Enter an entity, or replace what is known of it. Costs O(its labels).
 
