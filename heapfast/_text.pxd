@@ -28,6 +28,19 @@ cdef inline bint text_is(const text_t* text, const char* ptr, uint32_t len) noex
     return text.len == len and (len == 0 or memcmp(text.data, ptr, len) == 0)
 
 
+# Below 0, 0 or above 0: bytewise, a prefix first, NULL before any text.
+cdef inline int text_compare(const text_t* a, const text_t* b) noexcept nogil:
+    cdef int order
+    if a == b:
+        return 0
+    if a == NULL or b == NULL:
+        return -1 if a == NULL else 1
+    order = memcmp(a.data, b.data, min(a.len, b.len))
+    if order != 0:
+        return order
+    return (a.len > b.len) - (a.len < b.len)
+
+
 cdef text_t* text_new(const char* ptr, uint32_t len) noexcept nogil   # refs 1; NULL: out of memory
 cdef void text_free(text_t* text) noexcept nogil                      # whatever its refs
 cdef str text_str(const text_t* text)

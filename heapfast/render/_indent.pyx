@@ -1,7 +1,7 @@
 """Compact JSON laid out by two spaces a depth.
 
 In      compact JSON, in chunks that may end anywhere
-Out     the same value with line breaks, as Go's encoder indents
+Out     the same value with line breaks, as Go's encoder indents; the newline that ends compact JSON goes
 Callers metrics_k8s_io.py
 Source  spec/metrics-k8s-io.md 5.3
 Never   checks the JSON: its neighbours have written it
@@ -52,6 +52,8 @@ cdef class Indenter:
                     self._put_line(out)
                 self.is_opened = False
                 put_char(out, c)
+                continue
+            if c == c"\n":
                 continue
             if self.is_opened:
                 self._put_line(out)

@@ -1,22 +1,7 @@
 """Slots of a closed batch in the order of their names."""
-from libc.string cimport memcmp
-
 from heapfast._batch cimport frame_t
 from heapfast._text cimport text_t
 from heapfast._types cimport uint32_t
-
-
-# Below 0, 0 or above 0: bytewise, a prefix first, NULL before any text.
-cdef inline int compare_text(const text_t* a, const text_t* b) noexcept nogil:
-    cdef int order
-    if a == b:
-        return 0
-    if a == NULL or b == NULL:
-        return -1 if a == NULL else 1
-    order = memcmp(a.data, b.data, min(a.len, b.len))
-    if order != 0:
-        return order
-    return (a.len > b.len) - (a.len < b.len)
 
 
 cdef struct named_t:

@@ -12,16 +12,16 @@ from libc.stdlib cimport free, qsort, realloc
 import array
 
 from heapfast._batch cimport Batch, frame_t, is_present
-from heapfast._text cimport text_t
+from heapfast._text cimport text_compare, text_t
 from heapfast._types cimport KIND_NAMESPACE, KIND_POD, uint32_t
 
 
 cdef int _compare(const void* a, const void* b) noexcept nogil:
     cdef const named_t* left = <const named_t*>a
     cdef const named_t* right = <const named_t*>b
-    cdef int order = compare_text(left.parent, right.parent)
+    cdef int order = text_compare(left.parent, right.parent)
     if order == 0:
-        order = compare_text(left.name, right.name)
+        order = text_compare(left.name, right.name)
     if order == 0:
         # Equal names do not occur below one parent; this keeps the order fixed if they ever do.
         order = (left.slot > right.slot) - (left.slot < right.slot)

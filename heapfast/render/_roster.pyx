@@ -13,8 +13,8 @@ from libc.string cimport memcpy, memmove, memset
 
 from heapfast._entities cimport table_t
 from heapfast._latest cimport Latest
+from heapfast._text cimport text_compare
 from heapfast._types cimport KIND_NAMESPACE, KIND_NODE, KIND_POD
-from heapfast.render._order cimport compare_text
 
 import array
 
@@ -148,10 +148,10 @@ cdef class Roster:
         cdef table_t* namespaces = &self.entities.table[KIND_NAMESPACE]
         cdef int order
         if self.kind == KIND_POD and t.parent[a] != t.parent[b]:
-            order = compare_text(namespaces.name[t.parent[a]], namespaces.name[t.parent[b]])
+            order = text_compare(namespaces.name[t.parent[a]], namespaces.name[t.parent[b]])
             if order != 0:
                 return order
-        return compare_text(t.name[a], t.name[b])
+        return text_compare(t.name[a], t.name[b])
 
     cdef int _insert(self, uint32_t slot) except -1:
         cdef uint32_t low, high, middle

@@ -70,9 +70,10 @@ def render_status(status: Status, encoding: Encoding = Encoding.JSON, *, is_inde
     if is_indented:
         text = json.dumps(value, ensure_ascii=False, indent=2)
     else:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        # Only the compact layout ends with a newline.
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
     # Outside of strings none of these occurs.
-    return text.translate(_HTML_SAFE).encode() + b"\n"
+    return text.translate(_HTML_SAFE).encode()
 
 
 def _value(status: Status) -> dict[str, Any]:

@@ -19,7 +19,7 @@ WIDTH: Final = 80
 #: Text that a reader would take for null, a bool, a number, a time or a merge key.
 _NOT_TEXT: Final = re.compile(
     r"""
-      ~ | null | Null | NULL | <<
+      ~ | null | Null | NULL | << | =
     | [yYnN] | yes | Yes | YES | no | No | NO | on | On | ON | off | Off | OFF
     | true | True | TRUE | false | False | FALSE
     | [-+]? 0b [01_]+ | [-+]? 0x [0-9a-fA-F_]+ | [-+]? 0o [0-7_]+
@@ -38,7 +38,9 @@ _NOT_TEXT: Final = re.compile(
 _NOT_PLAIN: Final = re.compile(r"""^[][{},#&*!|>'"%@`]|^[-?](?: |$)|^---|^\.\.\.|:(?: |$)| #|^ | $""")
 
 #: Neither plain nor single-quoted text can hold these.
-_NOT_PRINTABLE: Final = re.compile("[^\n\\x20-\\x7e\\x85\\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_NOT_PRINTABLE: Final = re.compile(
+    "[^\n\\x20-\\x7e\\xa0-\\u2027\\u202a-\\ud7ff\\ue000-\\ufefe\\uff00-\\ufffd\\U00010000-\\U0010ffff]"
+)
 
 _ESCAPES: Final = {
     '"': '\\"',
@@ -73,7 +75,7 @@ def _mapping(value: Mapping[str, Any], depth: int) -> Iterator[str]:
     margin = " " * depth
     for key in sorted(value):
         member = value[key]
-        name = margin + _scalar(key, depth, 0) + ":"
+        name = margin + _key(key) + ":"
         if isinstance(member, dict) and member:
             yield name
             yield from _mapping(member, depth + 2)
@@ -88,12 +90,16 @@ def _mapping(value: Mapping[str, Any], depth: int) -> Iterator[str]:
 def _sequence(value: Sequence[Any], depth: int) -> Iterator[str]:
     margin = " " * depth
     for item in value:
-        if isinstance(item, dict) and item:
-            lines = _mapping(item, depth + 2)
+        if isinstance(item, (dict, list)) and item:
+            lines = _mapping(item, depth + 2) if isinstance(item, dict) else _sequence(item, depth + 2)
             yield f"{margin}- {next(lines)[depth + 2 :]}"
             yield from lines
         else:
             yield f"{margin}- {_scalar(item, depth + 2, depth + 2)}"
+
+
+def _key(text: str) -> str:
+    return _double_quoted(text) if "\n" in text else _one_line(text)
 
 
 def _scalar(value: Any, depth: int, column: int) -> str:
@@ -110,16 +116,20 @@ def _scalar(value: Any, depth: int, column: int) -> str:
 
 
 def _text(text: str, depth: int, column: int) -> str:
-    if _NOT_PRINTABLE.search(text):
-        return _double_quoted(text)
-    if "\n" in text:
+    if "\n" in text and not _NOT_PRINTABLE.search(text):
         return _literal(text, depth)
-    if text == "" or _NOT_TEXT.fullmatch(text):
+    line = _one_line(text)
+    # Inside double quotes a break would mean something else; what is long is never quoted so.
+    return line if line.startswith('"') else _folded(line, depth, column)
+
+
+def _one_line(text: str) -> str:
+    if text == "" or _NOT_PRINTABLE.search(text) or _NOT_TEXT.fullmatch(text):
         return _double_quoted(text)
     if _NOT_PLAIN.search(text):
         doubled = text.replace("'", "''")
-        return _folded(f"'{doubled}'", depth, column)
-    return _folded(text, depth, column)
+        return f"'{doubled}'"
+    return text
 
 
 def _double_quoted(text: str) -> str:
@@ -137,7 +147,7 @@ def _escaped(c: str) -> str:
 
 def _literal(text: str, depth: int) -> str:
     margin = " " * depth
-    kept = "-" if not text.endswith("\n") else "+" if text.endswith("\n\n") else ""
+    kept = "-" if not text.endswith("\n") else "+" if text.endswith("\n\n") or text == "\n" else ""
     # Where the text itself begins with a space, the margin has to be told.
     told = "2" if text[0] in " \n" else ""
     lines = text.removesuffix("\n").split("\n")

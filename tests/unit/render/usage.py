@@ -1,4 +1,4 @@
-"""A cluster that uses something: a latest view, rosters, and the renderer over them.
+"""A cluster that uses something: a store, rosters, and the renderer over them.
 
 In      nodes and pods by name, with labels; what each uses
 Out     slots, ResourceMetrics, whole bodies
@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from heapfast._core import Store
 from heapfast.catalog.keys import Kind
 from heapfast.render._roster import Roster
 from heapfast.render.forms import Form
@@ -39,25 +40,25 @@ class Use(NamedTuple):
 class Usage:
     """Nodes and pods whose newest two samples a test states."""
 
-    def __init__(self, probe: Any) -> None:
-        self.probe = probe(RESOLUTION_NS)
-        self.latest = self.probe.latest
+    def __init__(self) -> None:
+        self.store = Store(resolution_ns=RESOLUTION_NS)
+        self.latest = self.store.latest
         self.nodes = Roster(self.latest, Kind.NODE)
         self.pods = Roster(self.latest, Kind.POD)
         self.metrics = ResourceMetrics(self.latest, self.nodes, self.pods)
 
     def put_node(self, name: str, labels: Mapping[str, str] | None = None) -> int:
-        slot: int = self.probe.put_node(name)
+        slot = self.store.put_node(name, hostname=name, host_id="", labels="")
         self.nodes.put(slot, labels or {})
         return slot
 
     def put_pod(self, namespace: str, name: str, labels: Mapping[str, str] | None = None) -> int:
-        slot: int = self.probe.put_pod(namespace, name)
+        slot = self.store.put_pod(namespace, name, uid="", labels="")
         self.pods.put(slot, labels or {})
         return slot
 
     def ingest(self, rows: Sequence[Row] | Rows, node_slot: int, now_ns: int) -> None:
-        self.probe.ingest(rows if isinstance(rows, Rows) else rows_of(list(rows)), node_slot, now_ns)
+        self.store.ingest(rows if isinstance(rows, Rows) else rows_of(list(rows)), node_slot, now_ns)
 
     def use(self, node_slot: int, of_pods: Mapping[tuple[str, str], Sequence[Use]], of_node: Use | None = None) -> None:
         """Two answers of a node: what its pods used between them."""
@@ -73,6 +74,18 @@ class Usage:
                     for use in uses
                 ]
             self.ingest(rows, node_slot, NOW_NS if is_second else NOW_NS - RESOLUTION_NS)
+
+    def once(self, node_slot: int, of_pods: Mapping[tuple[str, str], Sequence[Use]]) -> None:
+        """One more answer of a node, the newest, with these pods alone."""
+        self.ingest(
+            [
+                container(*key, use.name, _metrics(use, True), at=use.at_ns, start=START_NS)
+                for key, uses in of_pods.items()
+                for use in uses
+            ],
+            node_slot,
+            NOW_NS,
+        )
 
     def list_pods(self, slots: Sequence[int], form: Form | None = None, now_ns: int = NOW_NS) -> list[bytes]:
         return _chunks(self.metrics.render_pods(array("I", slots), form or Form(), now_ns))
