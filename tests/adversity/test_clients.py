@@ -12,10 +12,14 @@ import logging
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
+from heapfast.sim.main import SimulatedCluster
 from heapfast.sim.options import SimulateOptions
 from tests.integration.expectations import check_batch, expected_metrics
 from tests.integration.running import PATIENCE_SECONDS, RunningDaemon, run_both
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MODEL = "/api/v1/model"
 V1ALPHA1 = "/apis/metrics/v1alpha1"
@@ -54,13 +58,22 @@ TARGETS = {
 }
 
 
-@pytest.fixture
-async def daemon(caplog: pytest.LogCaptureFixture) -> AsyncIterator[RunningDaemon]:
-    """One that has samples; at the end it must have them still, and have logged nothing as a bug."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def both() -> AsyncIterator[tuple[SimulatedCluster, RunningDaemon]]:
+    """One pair for all tests here, for none of them may leave anything behind."""
     async with run_both(SimulateOptions(nodes=2, pods_per_node=2, seed=7)) as (sim, running):
         await running.tick()
-        yield running
-        check_batch(await running.tick(), expected_metrics(sim, running.clock.now_ms))
+        yield sim, running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def daemon(
+    both: tuple[SimulatedCluster, RunningDaemon], caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[RunningDaemon]:
+    """The daemon; after the test its next batch must be exact, and nothing logged that somebody should look at."""
+    sim, running = both
+    yield running
+    check_batch(await running.tick(), expected_metrics(sim, running.clock.now_ms))
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
