@@ -126,11 +126,10 @@ def expected_body(vector: Vector) -> bytes:
 def value_of(body: bytes, encoding: Encoding, match: ModuleType) -> dict[str, Any]:
     """The answer as a JSON value, with its kind and apiVersion, as far as `form_of` needs it."""
     if encoding is Encoding.PROTOBUF:
-        value = match.protobuf(body)
+        value: dict[str, Any] = match.protobuf(body)
         return value | {"kind": value["$kind"], "apiVersion": value["$apiVersion"]}
     if encoding is Encoding.JSON:
         value = json.loads(body)
-        assert isinstance(value, dict)
         return value
     lines = body.decode().splitlines()
     return {line.partition(":")[0]: line.partition(": ")[2] for line in lines if not line.startswith((" ", "-"))}

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -91,6 +91,7 @@ def test_long_text_is_folded_at_the_first_space_after_80_columns() -> None:
 
 
 def test_a_list_can_be_written_apart_from_what_is_around_it() -> None:
-    value = {"apiVersion": "v1", "items": [{"a": 1}, {"b": ["c"]}], "kind": "L", "metadata": {}}
+    items: list[Any] = [{"a": 1}, {"b": ["c"]}]
+    value = {"apiVersion": "v1", "items": items, "kind": "L", "metadata": {}}
     before, after = yaml_around(value, "items")
-    assert before + yaml_items(value["items"][:1]) + yaml_items(value["items"][1:]) + after == to_yaml(value)
+    assert before + yaml_items(items[:1]) + yaml_items(items[1:]) + after == to_yaml(value)
