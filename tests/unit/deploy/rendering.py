@@ -22,6 +22,7 @@ from tests.shared import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy"
 CHART = DEPLOY / "chart" / "heapfast"
+KUBERNETES = "1.34.0"
 OVERLAYS = sorted(path.name for path in (DEPLOY / "overlays").iterdir())
 
 Manifest = dict[str, Any]
@@ -78,7 +79,12 @@ def refuse_chart(*settings: str) -> str:
 
 def _helm(settings: Iterable[str]) -> list[str]:
     options = [word for setting in settings for word in ("--set", setting)]
-    return ["helm", "template", "metrics-server", str(CHART), "--namespace", "kube-system", *options]
+    # Which Kubernetes helm assumes without a cluster depends on how it was built.
+    return [
+        *("helm", "template", "metrics-server", str(CHART)),
+        *("--namespace=kube-system", f"--kube-version={KUBERNETES}"),
+        *options,
+    ]
 
 
 def _run(program: str, *words: str) -> str:
