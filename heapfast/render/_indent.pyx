@@ -27,11 +27,10 @@ cdef class Indenter:
         cdef buffer_t* out = &self.owner.buffer
         cdef const char* text = PyBytes_AS_STRING(chunk)
         cdef Py_ssize_t n = PyBytes_GET_SIZE(chunk)
-        with nogil:
-            self._put(out, text, n)
+        self._put(out, text, n)
         return self.owner.take()
 
-    cdef void _put(self, buffer_t* out, const char* text, Py_ssize_t n) noexcept nogil:
+    cdef void _put(self, buffer_t* out, const char* text, Py_ssize_t n) noexcept:
         cdef Py_ssize_t i
         cdef char c
         for i in range(n):
@@ -69,7 +68,7 @@ cdef class Indenter:
             elif c == c":":
                 put_char(out, c" ")
 
-    cdef void _put_line(self, buffer_t* out) noexcept nogil:
+    cdef void _put_line(self, buffer_t* out) noexcept:
         cdef int i
         put_char(out, c"\n")
         for i in range(self.depth):

@@ -39,10 +39,10 @@ cdef class Items:
         uint32_t came          # of the roster, when the list began
         Py_ssize_t n_written   # items
 
-    cdef void _fetch_ahead(self) noexcept nogil
-    cdef void _fetch_tables(self, uint32_t slot) noexcept nogil
-    cdef void _fetch_texts(self, uint32_t slot) noexcept nogil
-    cdef void _fetch_samples(self, uint32_t slot) noexcept nogil
-    cdef usage_status_t load(self, uint32_t slot, item_t* item) noexcept nogil
+    cdef void _fetch_ahead(self) noexcept
+    cdef void _fetch_tables(self, uint32_t slot) noexcept
+    cdef void _fetch_texts(self, uint32_t slot) noexcept
+    cdef void _fetch_samples(self, uint32_t slot) noexcept
+    cdef usage_status_t load(self, uint32_t slot, item_t* item) noexcept
     # What a subclass is for. `is_single`: the object stands alone, not in a list.
-    cdef void put(self, const item_t* item, bint is_single) noexcept nogil
+    cdef void put(self, const item_t* item, bint is_single) noexcept

@@ -88,7 +88,7 @@ cdef class Items:
             self.at += 1
         return self.owner.take()
 
-    cdef void _fetch_ahead(self) noexcept nogil:
+    cdef void _fetch_ahead(self) noexcept:
         if self.at + 3 * AHEAD < self.n:
             self._fetch_tables(self.slot[self.at + 3 * AHEAD])
         if self.at + 2 * AHEAD < self.n:
@@ -96,7 +96,7 @@ cdef class Items:
         if self.at + AHEAD < self.n:
             self._fetch_samples(self.slot[self.at + AHEAD])
 
-    cdef void _fetch_tables(self, uint32_t slot) noexcept nogil:
+    cdef void _fetch_tables(self, uint32_t slot) noexcept:
         cdef table_t* t = &self.latest.entities.table[self.roster.kind]
         fetch(&self.roster.entry[slot])
         fetch(&t.name[slot])
@@ -104,13 +104,13 @@ cdef class Items:
         if self.roster.kind == KIND_POD and slot < self.latest.n_pods:
             fetch(&self.latest.pod_answer[slot])
 
-    cdef void _fetch_texts(self, uint32_t slot) noexcept nogil:
+    cdef void _fetch_texts(self, uint32_t slot) noexcept:
         fetch(self.roster.entry[slot].labels)
         fetch(self.latest.entities.table[self.roster.kind].name[slot])
         if self.roster.kind == KIND_POD and slot < self.latest.n_pods:
             fetch(self.latest.pod_answer[slot].container)
 
-    cdef void _fetch_samples(self, uint32_t slot) noexcept nogil:
+    cdef void _fetch_samples(self, uint32_t slot) noexcept:
         cdef const fragment_t* labels = self.roster.entry[slot].labels
         cdef const pod_answer_t* pod
         cdef uint32_t i, container
@@ -127,7 +127,7 @@ cdef class Items:
                 fetch(<const char*>&self.latest.container[container] + 64)
                 fetch(&self.latest.entities.table[KIND_POD_CONTAINER].name[container])
 
-    cdef usage_status_t load(self, uint32_t slot, item_t* item) noexcept nogil:
+    cdef usage_status_t load(self, uint32_t slot, item_t* item) noexcept:
         item.labels = self.roster.find(slot, self.came)
         if item.labels == NULL:
             return USAGE_NONE
@@ -141,5 +141,5 @@ cdef class Items:
         ]
         return self.latest.pod_usage(slot, self.now_ns, &item.container, &item.n_containers, &item.usage)
 
-    cdef void put(self, const item_t* item, bint is_single) noexcept nogil:
+    cdef void put(self, const item_t* item, bint is_single) noexcept:
         pass

@@ -47,7 +47,7 @@ cdef class JsonItems(Items):
         self.content = <content_t>content
         self.is_row = is_row
 
-    cdef void put(self, const item_t* item, bint is_single) noexcept nogil:
+    cdef void put(self, const item_t* item, bint is_single) noexcept:
         cdef buffer_t* out = self.buffer
         if self.n_written and not is_single:
             put_char(out, c",")
@@ -66,7 +66,7 @@ cdef class JsonItems(Items):
         self._put_object(item)
         put_char(out, c"}")
 
-    cdef void _put_object(self, const item_t* item) noexcept nogil:
+    cdef void _put_object(self, const item_t* item) noexcept:
         cdef buffer_t* out = self.buffer
         if self.content == NOTHING:
             put_literal(out, b"null")
@@ -94,7 +94,7 @@ cdef class JsonItems(Items):
                 self._put_containers(item)
         put_char(out, c"}")
 
-    cdef void _put_containers(self, const item_t* item) noexcept nogil:
+    cdef void _put_containers(self, const item_t* item) noexcept:
         cdef buffer_t* out = self.buffer
         cdef usage_t usage
         cdef uint32_t i

@@ -55,7 +55,7 @@ cdef class ProtobufItems(Items):
             raise ValueError(f"BUG: no protobuf message has content {content}")
         self.content = <content_t>content
 
-    cdef void put(self, const item_t* item, bint is_single) noexcept nogil:
+    cdef void put(self, const item_t* item, bint is_single) noexcept:
         cdef buffer_t* out = self.buffer
         cdef Py_ssize_t start = 0
         if not is_single:
@@ -75,7 +75,7 @@ cdef class ProtobufItems(Items):
         if not is_single:
             end_message(out, start)
 
-    cdef void _put_metadata(self, const item_t* item) noexcept nogil:
+    cdef void _put_metadata(self, const item_t* item) noexcept:
         cdef buffer_t* out = self.buffer
         cdef Py_ssize_t start = begin_message(out)
         put_bytes(out, TAG_NAME, item.name.data, item.name.len)
@@ -90,7 +90,7 @@ cdef class ProtobufItems(Items):
         put_raw(out, item.labels.protobuf, item.labels.protobuf_len)
         end_message(out, start)
 
-    cdef void _put_containers(self, const item_t* item) noexcept nogil:
+    cdef void _put_containers(self, const item_t* item) noexcept:
         cdef buffer_t* out = self.buffer
         cdef const text_t* name
         cdef usage_t usage

@@ -40,13 +40,13 @@ cdef class Roster:
         uint32_t came          # objects that ever came
 
     # The labels of an object that is in and was among the first `came` to come, else NULL.
-    cdef const fragment_t* find(self, uint32_t slot, uint32_t came) noexcept nogil
+    cdef const fragment_t* find(self, uint32_t slot, uint32_t came) noexcept
     # Those of `slots` that are in, in order; `out` has room for n. Gives how many, -1: out of memory.
-    cdef Py_ssize_t order(self, const uint32_t* slots, Py_ssize_t n, uint32_t* out) noexcept nogil
+    cdef Py_ssize_t order(self, const uint32_t* slots, Py_ssize_t n, uint32_t* out) noexcept
 
-    cdef Py_ssize_t _order_few(self, const uint32_t* slots, Py_ssize_t n, uint32_t* out) noexcept nogil
-    cdef Py_ssize_t _order_many(self, const uint32_t* slots, Py_ssize_t n, uint32_t* out) noexcept nogil
-    cdef int _compare(self, uint32_t a, uint32_t b) noexcept nogil
+    cdef Py_ssize_t _order_few(self, const uint32_t* slots, Py_ssize_t n, uint32_t* out) noexcept
+    cdef Py_ssize_t _order_many(self, const uint32_t* slots, Py_ssize_t n, uint32_t* out) noexcept
+    cdef int _compare(self, uint32_t a, uint32_t b) noexcept
     cdef int _insert(self, uint32_t slot) except -1
     cdef int _add_block(self, uint32_t rank) except -1
     cdef void _take_out(self, uint32_t slot) noexcept

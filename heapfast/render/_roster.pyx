@@ -88,19 +88,19 @@ cdef class Roster:
         array.resize(result, n)
         return result
 
-    cdef const fragment_t* find(self, uint32_t slot, uint32_t came) noexcept nogil:
+    cdef const fragment_t* find(self, uint32_t slot, uint32_t came) noexcept:
         if slot >= self.n_entries or self.entry[slot].block == NULL or self.entry[slot].number > came:
             return NULL
         return self.entry[slot].labels
 
     # -- a selection in order ---------------------------------------------------------------------
 
-    cdef Py_ssize_t order(self, const uint32_t* slots, Py_ssize_t n, uint32_t* out) noexcept nogil:
+    cdef Py_ssize_t order(self, const uint32_t* slots, Py_ssize_t n, uint32_t* out) noexcept:
         if n > <Py_ssize_t>(self.n // FEW):
             return self._order_many(slots, n, out)
         return self._order_few(slots, n, out)
 
-    cdef Py_ssize_t _order_few(self, const uint32_t* slots, Py_ssize_t n, uint32_t* out) noexcept nogil:
+    cdef Py_ssize_t _order_few(self, const uint32_t* slots, Py_ssize_t n, uint32_t* out) noexcept:
         """Looks up where each one stands, and sorts the places."""
         cdef uint64_t* place = <uint64_t*>malloc(n * sizeof(uint64_t) if n else 1)
         cdef Py_ssize_t i, found = 0
@@ -122,7 +122,7 @@ cdef class Roster:
         free(place)
         return found
 
-    cdef Py_ssize_t _order_many(self, const uint32_t* slots, Py_ssize_t n, uint32_t* out) noexcept nogil:
+    cdef Py_ssize_t _order_many(self, const uint32_t* slots, Py_ssize_t n, uint32_t* out) noexcept:
         """Walks over all that are in, and keeps the wanted ones."""
         cdef uint64_t* wanted = <uint64_t*>calloc(self.n_entries // 64 + 1, sizeof(uint64_t))
         cdef Py_ssize_t i, found = 0
@@ -143,7 +143,7 @@ cdef class Roster:
 
     # -- keeping the order ------------------------------------------------------------------------
 
-    cdef int _compare(self, uint32_t a, uint32_t b) noexcept nogil:
+    cdef int _compare(self, uint32_t a, uint32_t b) noexcept:
         cdef table_t* t = &self.entities.table[self.kind]
         cdef table_t* namespaces = &self.entities.table[KIND_NAMESPACE]
         cdef int order
