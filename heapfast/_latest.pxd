@@ -25,6 +25,7 @@ cdef struct point_t:
 cdef struct track_t:           # a node or a pod container
     point_t last
     point_t prev
+    int64_t seen_ns            # wall time of the answer that had `last`
     uint32_t answer            # the newest one that had it; 0 = none
     uint32_t uid_hash          # of the pod it was sampled in, 0 = not said: another pod's points do not count
     uint8_t has_prev
@@ -56,7 +57,7 @@ cdef struct usage_t:
 cdef enum usage_status_t:
     USAGE_OK = 0
     USAGE_NONE = 1             # never seen, or not in its node's newest answer
-    USAGE_STALE = 2            # the node has not answered for too long
+    USAGE_STALE = 2            # the node has not answered for too long, or not with samples of it
     USAGE_ONE_POINT = 3        # a rate needs a second sample
     USAGE_START_FELL = 4       # the start time fell between the two
     USAGE_CPU_FELL = 5         # the counter fell without a new start time

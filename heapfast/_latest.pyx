@@ -160,6 +160,7 @@ cdef class Latest:
         cdef point_t last = track.last
         cdef bint is_fresh
         track.last = point[0]
+        track.seen_ns = self.now_ns
         track.answer = self.answer
         track.has_prev = False
         if is_container:
@@ -203,7 +204,8 @@ cdef class Latest:
     cdef usage_status_t node_usage(self, uint32_t node, int64_t now_ns, usage_t* out) noexcept nogil:
         if node >= self.n_nodes or self.node[node].answer == 0:
             return USAGE_NONE
-        if node < self.n_nodes_answered and now_ns - self.node_answer[node].seen_ns > self.stale_ns:
+        # Answers may come without what is served of the node.
+        if now_ns - self.node[node].seen_ns > self.stale_ns:
             return USAGE_STALE
         return rate_between(&self.node[node], out)
 
@@ -238,6 +240,9 @@ cdef class Latest:
         out.cpu_nanocores = 0
         out.memory_bytes = 0
         for i in range(p.n):
+            # Its newest samples may be older than the answer, which was without any that count.
+            if now_ns - self.container[p.container[i]].seen_ns > self.stale_ns:
+                return USAGE_STALE
             status = rate_between(&self.container[p.container[i]], &one)
             if status != USAGE_OK:
                 return status

@@ -156,6 +156,14 @@ def test_one_sample_that_is_missing_keeps_the_one_before(cluster: Cluster, left:
     assert _pod(cluster) == before
 
 
+def test_samples_that_stay_missing_are_stale_though_the_node_answers(cluster: Cluster) -> None:
+    whole = {"cpu/usage": 1, "memory/working_set": 7}
+    for metrics, status in ((whole, ONE_POINT), (whole, OK), *[({"cpu/usage": 1}, OK)] * 3, ({"cpu/usage": 1}, STALE)):
+        cluster.at += RESOLUTION_S * SECOND_NS
+        cluster.ingest(node(metrics=metrics, at=cluster.at), container(*C, metrics, at=cluster.at))
+        assert (_pod(cluster).status, _node(cluster).status) == (status, status)
+
+
 def test_a_pod_that_is_in_no_answer_any_more_is_gone_with_it(cluster: Cluster) -> None:
     _answer(cluster, 0)
     _answer(cluster, 18 * SECOND_NS)
