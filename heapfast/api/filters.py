@@ -16,7 +16,7 @@ from typing import Any, Final
 import falcon.asgi
 
 from heapfast.api.errors import TEXT
-from heapfast.api.kubernetes_responders import put_error, put_timed_out
+from heapfast.api.kubernetes_responders import put_error, put_nothing, put_timed_out
 from heapfast.api.probes import PROBE_PATHS
 from heapfast.api.request import Request
 from heapfast.api.secure_state import SecureState
@@ -129,7 +129,7 @@ class Filters:
 
 
 def _put_expectation_failed(resp: falcon.asgi.Response) -> None:
-    resp.status = 417
+    put_nothing(resp, 417)
     resp.set_header("connection", "close")
     resp.complete = True
 

@@ -47,7 +47,7 @@ class Answer(NamedTuple):
 
     Attributes:
         body: bytes, or chunks of them.
-        content_type: of the body.
+        content_type: of the body; "" when there is none.
         headers: beside it.
         status: of HTTP.
     """
@@ -91,7 +91,8 @@ class KubernetesResponders:
 
     async def _put(self, req: Request, resp: falcon.asgi.Response, answer: Answer) -> None:
         resp.status = answer.status
-        resp.content_type = answer.content_type
+        if answer.content_type:
+            resp.content_type = answer.content_type
         for name, value in answer.headers:
             resp.set_header(name, value)
         body = answer.body
@@ -139,6 +140,12 @@ def put_status(req: Request, resp: falcon.asgi.Response, status: Status) -> None
     resp.stream = None
     if status.code == 403:
         resp.set_header("x-content-type-options", "nosniff")
+
+
+def put_nothing(resp: falcon.asgi.Response, status: int) -> None:
+    """Answer without a body, and without a type for it."""
+    resp.status = status
+    resp.data = b""
 
 
 def put_timed_out(resp: falcon.asgi.Response) -> int:

@@ -19,7 +19,7 @@ from typing import Any, Final
 import falcon.asgi
 
 from heapfast.api.accept import parse_types
-from heapfast.api.kubernetes_responders import accepts_gzip
+from heapfast.api.kubernetes_responders import accepts_gzip, put_nothing
 from heapfast.api.negotiation import compress
 from heapfast.api.openapi_documents import documents
 from heapfast.api.request import Request
@@ -69,7 +69,7 @@ class OpenApi:
         if _accepts_json(req):
             self._put(req, resp, self._v2)
         else:
-            resp.status = 406
+            put_nothing(resp, 406)
 
     async def index(self, req: Request, resp: falcon.asgi.Response) -> None:
         self._put(req, resp, self._index)
@@ -81,7 +81,7 @@ class OpenApi:
         async def respond(req: Request, resp: falcon.asgi.Response) -> None:
             resp.set_header("vary", "Accept")
             if not _accepts_json(req):
-                resp.status = 406
+                put_nothing(resp, 406)
                 return
             wanted = req.query().get("hash", "")
             if wanted and wanted != document.hash:
@@ -101,6 +101,7 @@ class OpenApi:
 
     async def nothing(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Answer for paths below /openapi/v3/ that lead nowhere: with nothing, as upstream does."""
+        put_nothing(resp, 200)
 
     def _put(self, req: Request, resp: falcon.asgi.Response, document: _Document) -> None:
         resp.set_header("etag", document.etag)

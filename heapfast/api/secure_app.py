@@ -57,6 +57,8 @@ def create_secure_app(state: SecureState) -> SecureApp:
     router: Any = build_router(state, metrics, responders, requests)
     middleware: Any = [Filters(state, in_flight)]
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(request_type=Request, router=router, middleware=middleware)
+    # Every answer states its type, or has none.
+    app.resp_options.default_media_type = None  # type: ignore[assignment]
     app.add_error_handler(falcon.HTTPError, _refuse)
     app.add_error_handler(Exception, _fail)
     return SecureApp(in_flight.wrap(app), monitor)

@@ -9,12 +9,14 @@ Never   counts anything but itself
 
 from __future__ import annotations
 
+import asyncio
 from time import perf_counter
 from typing import Final
 
 import falcon.asgi
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
+from heapfast.api.exposition import expose
 from heapfast.api.monitoring import HandlerMonitor
 from heapfast.api.negotiation import accepts_gzip_element, compress
 from heapfast.api.request import Request
@@ -37,7 +39,11 @@ class SelfMetrics:
 
     async def metrics(self, req: Request, resp: falcon.asgi.Response) -> None:
         start = perf_counter()
-        body = generate_latest(self._registry)
+        pieces = []
+        for piece in expose(self._registry):
+            pieces.append(piece)
+            await asyncio.sleep(0)
+        body = b"".join(pieces)
         size = len(body)
         if accepts_gzip_element(req.first_header(b"accept-encoding")):
             body = compress(body, "gzip")
