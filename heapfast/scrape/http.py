@@ -146,6 +146,11 @@ class Connection:
         """Content type of the last answer."""
         return self._reader.content_type
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the next request goes out at once, without a handshake before it."""
+        return self._stream is not None and self._stream.is_usable()
+
     def request(self, head: bytes, body: bytes, on_done: OnDone) -> None:
         """Send a request, and have its outcome delivered.
 

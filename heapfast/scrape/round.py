@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +41,13 @@ Deliver = Callable[[Target, "Rows"], None]
 
 #: So many starts hold the loop for about 1 ms; after a stall the rest of the backlog waits its turn.
 _STARTS_A_STEP: Final = 64
+
+#: Connections that are being opened at a time. A TLS handshake takes each side a millisecond or more: with
+#: thousands at once, as after a start, all of them would run into their time-outs.
+MAX_OPENING: Final = 128
+
+#: Nodes that a round names in the log, of those that have begun or ceased to answer; the others it counts.
+MAX_NAMED: Final = 20
 
 #: uvloop's timers are whole milliseconds.
 _TIMER_SECONDS: Final = 0.001
@@ -102,6 +110,9 @@ class Round:
         self._next = 0
         self._is_open = True
         self._awaited = 0
+        self._opening = 0
+        self._waiting: deque[Target] = deque()  # for their turn to open a connection
+        self._changed = 0
         self._asked = self._delivered = self._failed = self._skipped = self._backed_off = 0
 
     async def run(self, spread_seconds: float, deadline_seconds: float) -> ScrapeReport:
@@ -116,7 +127,10 @@ class Round:
             deadline.cancel()
             if self._timer is not None:
                 self._timer.cancel()
-        self._skipped += len(self._targets) - self._next
+        self._skipped += len(self._targets) - self._next + len(self._waiting)
+        self._waiting.clear()
+        if self._changed > MAX_NAMED:
+            log.warning("%d more nodes have begun or ceased to answer (see /debug/targets)", self._changed - MAX_NAMED)
         return ScrapeReport(
             targets=len(self._targets),
             delivered=self._delivered,
@@ -160,15 +174,28 @@ class Round:
             return
         target.is_awaited = not target.is_down()
         self._awaited += target.is_awaited
+        if target.connection.is_open:
+            self._ask(target, is_opening=False)
+        elif self._opening < MAX_OPENING:
+            self._ask(target, is_opening=True)
+        else:
+            self._waiting.append(target)
+
+    def _ask(self, target: Target, *, is_opening: bool) -> None:
+        kit = self._kit
         self._asked += 1
+        self._opening += is_opening
         kit.counters.in_flight += 1
         target.start(kit.clock.monotonic(), kit.clock.now_ns())
         head, body = kit.source.request(target, self._window)
-        target.connection.request(head, body, partial(self._finish, target))
+        target.connection.request(head, body, partial(self._finish, target, is_opening))
 
-    def _finish(self, target: Target, body: bytes | None, error: ScrapeError | None) -> None:
+    def _finish(self, target: Target, is_opening: bool, body: bytes | None, error: ScrapeError | None) -> None:
         kit = self._kit
         kit.counters.in_flight -= 1
+        if is_opening:
+            self._opening -= 1
+            self._open_next()
         answered = kit.clock.monotonic()
         if not self._is_open:
             kit.counters.late += 1
@@ -184,6 +211,15 @@ class Round:
             self._failed += error is not None
             self._awaited -= target.is_awaited
             self._end_if_complete()
+
+    def _open_next(self) -> None:
+        while self._is_open and self._waiting and self._opening < MAX_OPENING:
+            target = self._waiting.popleft()
+            if target.is_removed or target.in_flight:
+                self._skipped += 1
+                self._awaited -= target.is_awaited
+            else:
+                self._ask(target, is_opening=True)
 
     def _take(self, target: Target, body: bytes, deliver: Deliver | None) -> ScrapeError | None:
         """Parses and delivers; what goes wrong there costs this target only."""
@@ -225,15 +261,20 @@ class Round:
         before = target.outcome
         if error is None:
             target.succeed(self._kit.clock.now_ns(), body_bytes)
-            if before not in ("", "ok"):
+            if before not in ("", "ok") and self._names():
                 log.info("node %s answers again (%s)", target.name, target.address)
             return
         target.fail(error, self._loop.time(), self._kit.jitter())
-        if target.outcome != before:
+        if target.outcome != before and self._names():
             log.warning("node %s: %s", target.name, error)
 
+    def _names(self) -> bool:
+        """Counts a node whose state has changed; whether the log still names it."""
+        self._changed += 1
+        return self._changed <= MAX_NAMED
+
     def _end_if_complete(self) -> None:
-        if self._awaited == 0 and self._next == len(self._targets):
+        if self._awaited == 0 and not self._waiting and self._next == len(self._targets):
             self._end()
 
     def _end(self) -> None:

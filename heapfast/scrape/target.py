@@ -52,8 +52,8 @@ class Target:
 
     __slots__ = (
         "address", "bad_values", "body_bytes", "connection", "error", "failures", "hostname", "in_flight", "ip",
-        "is_awaited", "is_removed", "last_good_ns", "last_seconds", "last_start_ns", "name", "outcome", "path", "phase", "port",
-        "request_seconds", "retry_at", "scrape_seconds", "scrapes", "started", "started_ns",
+        "is_awaited", "is_removed", "last_good_ns", "last_seconds", "last_start_ns", "name", "outcome", "path", "phase",
+        "port", "request_seconds", "retry_at", "scrape_seconds", "scrapes", "started", "started_ns",
     )  # fmt: skip
 
     def __init__(self, name: str, hostname: str, ip: str, port: int, connection: Connection) -> None:

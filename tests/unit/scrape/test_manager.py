@@ -14,7 +14,7 @@ from heapfast.errors import ParseError, ScrapeError
 from heapfast.scrape.http import KubeletClient, OnDone
 from heapfast.scrape.loop import Window
 from heapfast.scrape.manager import ScrapeManager
-from heapfast.scrape.round import Deliver, ScrapeReport
+from heapfast.scrape.round import MAX_NAMED, MAX_OPENING, Deliver, ScrapeReport
 from heapfast.scrape.target import Target
 from heapfast.wire._rows import Rows
 from tests.unit.scrape.virtual import T0_NS, LoopClock, run
@@ -34,8 +34,9 @@ class Line:
 
     def __init__(self, cluster: Cluster, address: str) -> None:
         self._cluster = cluster
-        self._address = address
+        self.ip = address
         self._on_done: OnDone | None = None
+        self.is_open = False
         self.is_closed = False
 
     def request(self, head: bytes, body: bytes, on_done: OnDone) -> None:
@@ -43,8 +44,8 @@ class Line:
         assert not self.is_closed
         self._on_done = on_done
         loop = asyncio.get_running_loop()
-        self._cluster.asked.append((self._address, loop.time(), head, body))
-        seconds, answer = self._cluster.answers.get(self._address, (0.01, b"rows"))
+        self._cluster.asked.append((self.ip, loop.time(), head, body))
+        seconds, answer = self._cluster.answers.get(self.ip, (0.01, b"rows"))
         loop.call_later(seconds, self._finish, on_done, answer)
 
     def close(self) -> None:
@@ -56,10 +57,11 @@ class Line:
         if self._on_done is not on_done:
             return
         self._on_done = None
+        self.is_open = isinstance(answer, bytes)
         if isinstance(answer, bytes):
             on_done(answer, None)
         else:
-            on_done(None, ScrapeError(self._address, answer, "as told"))
+            on_done(None, ScrapeError(self.ip, answer, "as told"))
 
 
 class Cluster:
@@ -121,6 +123,10 @@ class Play:
         self.manager = ScrapeManager(Words(), cast(KubeletClient, self.cluster), port=10255, clock=clock, **options)
         for i in range(nodes):
             self.manager.put(f"n{i}", hostname=f"h{i}", ip=f"10.0.0.{i}")
+
+    def answer_all(self, seconds: float, answer: bytes | str) -> None:
+        for line in self.cluster.lines:
+            self.cluster.answers[line.ip] = (seconds, answer)
 
     def take(self, target: Target, rows: Rows) -> None:
         assert list(cast("list[bytes]", rows)) == [b"rows"]
@@ -193,6 +199,8 @@ def test_a_target_starts_at_the_same_phase_in_every_round() -> None:
 def test_a_burst_after_a_stall_leaves_the_loop_its_turns() -> None:
     async def test(p: Play) -> None:
         turns: list[int] = []
+        for line in p.cluster.lines:
+            line.is_open = True
 
         def turn() -> None:
             turns.append(len(p.cluster.asked))
@@ -204,6 +212,53 @@ def test_a_burst_after_a_stall_leaves_the_loop_its_turns() -> None:
         assert {64, 128} <= set(turns)
 
     play(test, 200, spread_seconds=0.0)
+
+
+def test_few_connections_are_opened_at_a_time_and_all_of_them_in_the_end() -> None:
+    """5,000 TLS handshakes at once all ran into their time-outs after a start."""
+
+    async def test(p: Play) -> None:
+        at_once: list[int] = []
+        p.answer_all(1.0, b"rows")
+        asyncio.get_running_loop().call_later(0.5, lambda: at_once.append(len(p.cluster.asked)))
+        report = await p.scrape()
+        assert at_once == [MAX_OPENING]
+        assert (report.delivered, report.skipped) == (300, 0)
+        assert report.took_seconds == pytest.approx(3.0, abs=0.1)
+        again = await p.scrape()
+        assert again.took_seconds == pytest.approx(1.0, abs=0.1)
+
+    play(test, 300, spread_seconds=0.0)
+
+
+def test_a_target_that_never_got_its_turn_to_open_is_skipped() -> None:
+    async def test(p: Play) -> None:
+        p.answer_all(8.0, b"rows")
+        report = await p.scrape()
+        assert (report.delivered, report.skipped, report.unanswered) == (2 * MAX_OPENING, 0, 44)
+        await asyncio.sleep(20)
+        p.answer_all(11.0, b"rows")
+        for line in p.cluster.lines:
+            line.is_open = False
+        report = await p.scrape()
+        assert (report.delivered, report.skipped, report.unanswered) == (
+            MAX_OPENING,
+            300 - 2 * MAX_OPENING,
+            MAX_OPENING,
+        )
+
+    play(test, 300, spread_seconds=0.0)
+
+
+def test_a_bad_day_is_told_in_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(p: Play) -> None:
+        p.answer_all(0.01, "refused")
+        await p.scrape()
+
+    with caplog.at_level("INFO"):
+        play(test, 50)
+    assert len(caplog.records) == MAX_NAMED + 1
+    assert "30 more nodes" in caplog.text
 
 
 def test_a_failure_costs_its_own_target_and_no_time() -> None:  # M-07, mended by Q18
