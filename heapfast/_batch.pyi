@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, final
 
 class Metrics:
     dropped: int
@@ -6,6 +6,7 @@ class Metrics:
 class Ledger:
     def __init__(self, entities: object) -> None: ...
 
+@final
 class Batch:
     timestamp_ns: int
     seq: int
