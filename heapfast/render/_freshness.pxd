@@ -15,4 +15,4 @@ cdef class Freshness:
         double bound_seconds[N_BOUNDS]     # ascending
         double sum_seconds
 
-    cdef void observe(self, int64_t age_ns) noexcept nogil
+    cdef void observe(self, int64_t age_ns) noexcept

@@ -18,7 +18,7 @@ cdef class Freshness:
             self.bound_seconds[i] = bound
             bound *= 1.364
 
-    cdef void observe(self, int64_t age_ns) noexcept nogil:
+    cdef void observe(self, int64_t age_ns) noexcept:
         cdef double seconds = <double>age_ns / 1e9
         cdef int i = 0
         while i < N_BOUNDS and seconds > self.bound_seconds[i]:
