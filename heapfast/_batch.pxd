@@ -17,7 +17,7 @@ cdef struct frame_t:
     uint8_t* present           # PRESENT_*
     int64_t* sample_ns         # Unix ns of the sample as the kubelet states it; time_zero() = none; not on resources
     int64_t* start_ns          # Unix ns; when counting began; time_zero() = unknown; not on resources
-    int64_t* since_ns          # stamp of the batch in which sample_ns was new; not on resources; NULL in the first batch
+    int64_t* since_ns          # stamp of the batch where sample_ns was new; not on resources; NULL in the first batch
     int64_t* create_ns         # pods, pod containers: start of the pod as the API server states it
     int64_t* column[N_METRICS] # by metric id: int64, or double where Metrics.is_float; NULL = nobody has it
     # Who the entities are (set when the batch closes). The texts are the entities' own.
@@ -33,7 +33,7 @@ cdef struct frame_t:
     text_t** host_id           # nodes; NULL = no API object
     uint32_t* node             # slot of the API node whose target reported it; SLOT_NONE where there was none; not on
                                # resources
-    # Only while open, and told by the answers themselves, since tables may know of newer answers when the batch is closed.
+    # Only while open, and told by the answers themselves: tables may know of newer ones when the batch is closed.
     uint32_t* answer           # which call of ingest it came with last
     uint8_t* renewed           # pods: 1 = the answers told another UID than those before
     uint8_t* flags             # ENTITY_*

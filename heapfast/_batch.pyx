@@ -12,7 +12,7 @@ from libc.stdint cimport UINT64_MAX
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
 
-from heapfast._text cimport text_str, text_t
+from heapfast._text cimport text_str
 from heapfast._types cimport (
     KIND_CLUSTER,
     KIND_NAMESPACE,

@@ -33,7 +33,7 @@ LISTS = (
     ("/apis/metrics/v1alpha1/pods", b'"containers": '),
     ("/apis/metrics/v1alpha1/pods?labelSelector=app%3Dapp-7", b'"containers": '),
     ("/api/v1/metric-export", b'{"metrics":'),
-    ("/api/v1/model/debug/allkeys", b'/container:'),
+    ("/api/v1/model/debug/allkeys", b"/container:"),
     ("/api/v1/model/namespaces/ns-7/pods", b'"pod-'),
 )
 
@@ -71,9 +71,7 @@ def filled(n_nodes: int) -> State:
         closing = store.swap(at_ns)
         closing.run()
         store.commit(closing, at_ns)
-    return State(
-        store=store, pods=pods, nodes=nodes, clock=ManualClock(START_NS + 2 * STEP_NS), resolution_ns=STEP_NS
-    )
+    return State(store=store, pods=pods, nodes=nodes, clock=ManualClock(START_NS + 2 * STEP_NS), resolution_ns=STEP_NS)
 
 
 async def longest_hold(stop: asyncio.Event) -> tuple[float, float]:

@@ -17,6 +17,7 @@ import multiprocessing
 import resource
 import socket
 import time
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -134,9 +135,7 @@ def _client(port: int) -> None:
         loop = asyncio.get_running_loop()
         futures = [loop.create_future() for _ in range(N_CONNECTIONS)]
         for done in futures:
-            await loop.create_connection(
-                lambda: _Client(N_REQUESTS // N_CONNECTIONS, done), "127.0.0.1", port  # noqa: B023
-            )
+            await loop.create_connection(partial(_Client, N_REQUESTS // N_CONNECTIONS, done), "127.0.0.1", port)
         for done in futures:
             check(await done)
 

@@ -116,7 +116,9 @@ def _table() -> tuple[Metric, ...]:
     resource("filesystem/inodes_free", "bytes", "Inodes still free on a filesystem.")
     resource("accelerator/memory_total", "bytes", "Memory of an accelerator.", _ACCELERATOR)
     resource("accelerator/memory_used", "bytes", "Memory of an accelerator in use.", _ACCELERATOR)
-    resource("accelerator/duty_cycle", "", "Per cent of the last sampling period an accelerator was busy.", _ACCELERATOR)
+    resource(
+        "accelerator/duty_cycle", "", "Per cent of the last sampling period an accelerator was busy.", _ACCELERATOR
+    )
     return tuple(rows)
 
 

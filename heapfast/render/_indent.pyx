@@ -69,7 +69,7 @@ cdef class Indenter:
                 put_char(out, c" ")
 
     cdef void _put_line(self, buffer_t* out) noexcept:
-        cdef int i
+        cdef int _
         put_char(out, c"\n")
-        for i in range(self.depth):
+        for _ in range(self.depth):
             put_raw(out, b"  ", 2)

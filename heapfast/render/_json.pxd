@@ -66,9 +66,9 @@ cdef inline void put_char(buffer_t* buffer, char c) noexcept nogil:
 # Starts a member's line in the indented layout: one space a depth, and one before every line but
 # the first. (spec/heapster-rest.md 2.1)
 cdef inline void put_line(buffer_t* buffer, int depth) noexcept nogil:
-    cdef int i
+    cdef int _
     put_char(buffer, c"\n")
-    for i in range(depth + 1):
+    for _ in range(depth + 1):
         put_char(buffer, c" ")
 
 

@@ -21,7 +21,7 @@ from heapfast.render._json cimport (
     put_utc_seconds,
     reserve,
 )
-from heapfast.render._k8s_items cimport METADATA, NOTHING, WHOLE, Items, content_t, item_t
+from heapfast.render._k8s_items cimport NOTHING, WHOLE, Items, content_t, item_t
 
 
 cdef class JsonItems(Items):

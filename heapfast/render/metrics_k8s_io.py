@@ -106,9 +106,7 @@ class ResourceMetrics:
         """
         return self._render_list(self._nodes, slots, form, now_ns, continue_token)
 
-    def render_pods(
-        self, slots: array[int], form: Form, now_ns: int, continue_token: str = ""
-    ) -> AsyncIterator[bytes]:
+    def render_pods(self, slots: array[int], form: Form, now_ns: int, continue_token: str = "") -> AsyncIterator[bytes]:
         """Render a list of pods, in the order of namespace and name; see `render_nodes`."""
         return self._render_list(self._pods, slots, form, now_ns, continue_token)
 

@@ -52,7 +52,9 @@ cdef inline void put_cpu(out_t* out, int depth, const load_t* load, const moment
     close_object(out, depth)
 
 
-cdef inline void put_memory(out_t* out, int depth, const load_t* load, const moment_t* when, int64_t total) noexcept nogil:
+cdef inline void put_memory(
+    out_t* out, int depth, const load_t* load, const moment_t* when, int64_t total
+) noexcept nogil:
     """`total` bytes of memory give availableBytes; 0 leaves it out, as kubelets do without a limit."""
     cdef int64_t working_set = working_set_bytes(load, when.at_ms, when.sampling_ms)
     open_object(out, depth, b"memory")
@@ -97,7 +99,9 @@ cdef inline void put_network(out_t* out, int depth, const network_t* network, co
     close_object(out, depth)
 
 
-cdef inline void put_fs_fields(out_t* out, int depth, int64_t used_pages, int64_t inodes_used, int64_t shown_ms) noexcept nogil:
+cdef inline void put_fs_fields(
+    out_t* out, int depth, int64_t used_pages, int64_t inodes_used, int64_t shown_ms
+) noexcept nogil:
     time_field(out, depth, b"time", shown_ms, False)
     int_field(out, depth, b"availableBytes", fs_capacity_bytes() // 2)
     int_field(out, depth, b"capacityBytes", fs_capacity_bytes())
@@ -145,7 +149,9 @@ cdef inline void sum_loads(const container_t* container, uint32_t count, load_t*
         total.logs_pages += container[i].load.logs_pages
 
 
-cdef inline void put_cadvisor_interface(out_t* out, int depth, const network_t* network, const moment_t* when) noexcept nogil:
+cdef inline void put_cadvisor_interface(
+    out_t* out, int depth, const network_t* network, const moment_t* when
+) noexcept nogil:
     text_field(out, depth, b"name", b"eth0")
     int_field(out, depth, b"rx_bytes", per_second(network.rx_bytes_per_second, when.start_ms, when.at_ms))
     int_field(out, depth, b"rx_errors", per_kilosecond(network.rx_errors_per_kilosecond, when.start_ms, when.at_ms))

@@ -153,7 +153,7 @@ cdef class NodeBodies:
 
     def summary(self, int64_t now_ms, bint only_cpu_and_memory=False):
         cdef out_t* out = &OUT
-        cdef moment_t node_when, when
+        cdef moment_t node_when
         cdef uint32_t listed, i
         self.begin(&node_when, now_ms)
         listed = self.list_pods(now_ms)
@@ -270,7 +270,8 @@ cdef class NodeBodies:
                    b"[STABLE] 1 if there was an error while getting container metrics, 0 otherwise")
         put_text(out, b"resource_scrape_error 0\n")
         put_family(out, b"scrape_error", b"gauge",
-                   b"[ALPHA] (Deprecated since 1.29.0) 1 if there was an error while getting container metrics, 0 otherwise")
+                   b"[ALPHA] (Deprecated since 1.29.0) 1 if there was an error while getting container metrics, "
+                   b"0 otherwise")
         put_text(out, b"scrape_error 0\n")
         return finish()
 

@@ -63,7 +63,9 @@ cdef enum value_t:
     VALUE_TX_ERRORS
 
 
-cdef inline int64_t value_micros(value_t which, const load_t* load, const network_t* network, const moment_t* when) noexcept nogil:
+cdef inline int64_t value_micros(
+    value_t which, const load_t* load, const network_t* network, const moment_t* when
+) noexcept nogil:
     if which == VALUE_CPU:
         return cpu_usage_ns(load, when.start_ms, when.at_ms) // 1000
     if which == VALUE_WORKING_SET:
@@ -106,8 +108,8 @@ cdef inline void put_pod_id(out_t* out, const pod_t* pod) noexcept nogil:
 
 cdef inline void put_container_id(out_t* out, uint64_t bits) noexcept nogil:
     """64 hex digits, as a runtime's container ids; four times the same word."""
-    cdef int i
-    for i in range(4):
+    cdef int _
+    for _ in range(4):
         put_hex(out, bits, 16)
 
 

@@ -128,9 +128,9 @@ cdef inline void put_time(out_t* out, int64_t unix_ms, bint with_ms) noexcept no
 
 
 cdef inline void put_micros(out_t* out, int64_t micros) noexcept nogil:
-    """A number of millionths (not negative) as Prometheus' Go client prints the float: shortest, exponent from 1e+06."""
+    """A number of millionths, not negative, as Prometheus' Go client prints it: shortest, exponent from 1e+06."""
     cdef char digits[24]
-    cdef int n = 0, at = 24, exponent, i
+    cdef int n = 0, at = 24, exponent, i, _
     cdef int64_t rest = micros
     if micros == 0:
         put(out, b"0", 1)
@@ -157,7 +157,7 @@ cdef inline void put_micros(out_t* out, int64_t micros) noexcept nogil:
         return
     if exponent < 0:
         put(out, b"0.", 2)
-        for i in range(-exponent - 1):
+        for _ in range(-exponent - 1):
             put(out, b"0", 1)
         put(out, &digits[at], n)
         return
