@@ -26,9 +26,6 @@ from heapfast.render.forms import Encoding
 from heapfast.render.protobuf import LIST_META, bytes_field, envelope, int_field, text_field
 from heapfast.render.yaml import to_yaml
 
-#: The first one is preferred.
-VERSIONS: Final = ("v1", "v1beta1")
-
 _AGGREGATED_TYPE: Final = ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _VERBS: Final = ("get", "list")
 #: Name, kind, whether it lives in a namespace; in the order of names.
@@ -53,7 +50,7 @@ class Document:
         self._bodies = {
             Encoding.JSON: f"{compact}\n".encode(),
             Encoding.YAML: to_yaml(value),
-            Encoding.PROTOBUF: envelope(value.get("apiVersion", "v1"), value["kind"], raw),
+            Encoding.PROTOBUF: envelope(value.get("apiVersion", ""), value["kind"], raw),
         }
         self._pretty = json.dumps(value, indent=2).encode()
 
@@ -62,13 +59,19 @@ class Document:
 
 
 class Discovery:
-    """Handlers of the documents at `/apis`, at the group, and at each version."""
+    """Handlers of the documents at `/apis`, at the group, and at each version.
 
-    def __init__(self, port: int) -> None:
-        self._groups = _group_list(port)
-        self._aggregated = _aggregated()
-        self._group = Document({"kind": "APIGroup", "apiVersion": "v1", **_group()}, _group_message(b""))
-        self._versions = {version: _resource_list(version) for version in VERSIONS}
+    Args:
+        versions: the preferred one first.
+        port: of the server.
+    """
+
+    def __init__(self, versions: Sequence[str], port: int) -> None:
+        self._groups = _group_list(versions, port)
+        self._aggregated = _aggregated(versions)
+        group = {"kind": "APIGroup", "apiVersion": "v1", **_group(versions)}
+        self._group = Document(group, _group_message(versions, b""))
+        self._versions = {version: _resource_list(version) for version in versions}
 
     def groups(self, req: Request) -> Answer:
         """`/apis`: aggregated, if any of the accepted forms is that."""
@@ -154,23 +157,23 @@ def _group_version_message(version: str) -> bytes:
     return text_field(1, f"{GROUP}/{version}") + text_field(2, version)
 
 
-def _group() -> dict[str, Any]:
+def _group(versions: Sequence[str]) -> dict[str, Any]:
     return {
         "name": GROUP,
-        "versions": [_group_version(version) for version in VERSIONS],
-        "preferredVersion": _group_version(VERSIONS[0]),
+        "versions": [_group_version(version) for version in versions],
+        "preferredVersion": _group_version(versions[0]),
     }
 
 
-def _group_message(addresses: bytes) -> bytes:
-    versions = b"".join(bytes_field(2, _group_version_message(version)) for version in VERSIONS)
-    return text_field(1, GROUP) + versions + bytes_field(3, _group_version_message(VERSIONS[0])) + addresses
+def _group_message(versions: Sequence[str], addresses: bytes) -> bytes:
+    messages = b"".join(bytes_field(2, _group_version_message(version)) for version in versions)
+    return text_field(1, GROUP) + messages + bytes_field(3, _group_version_message(versions[0])) + addresses
 
 
-def _group_list(port: int) -> Document:
+def _group_list(versions: Sequence[str], port: int) -> Document:
     cidr, address = "0.0.0.0/0", f":{port}"
-    group = {**_group(), "serverAddressByClientCIDRs": [{"clientCIDR": cidr, "serverAddress": address}]}
-    message = _group_message(bytes_field(4, text_field(1, cidr) + text_field(2, address)))
+    group = {**_group(versions), "serverAddressByClientCIDRs": [{"clientCIDR": cidr, "serverAddress": address}]}
+    message = _group_message(versions, bytes_field(4, text_field(1, cidr) + text_field(2, address)))
     return Document({"kind": "APIGroupList", "groups": [group]}, bytes_field(1, message))
 
 
@@ -194,7 +197,7 @@ def _resource_list(version: str) -> Document:
     )
 
 
-def _aggregated() -> Document:
+def _aggregated(versions: Sequence[str]) -> Document:
     resources = [
         {
             "resource": name,
@@ -217,9 +220,9 @@ def _aggregated() -> Document:
         )
         for name, kind, is_namespaced in _RESOURCES
     )
-    versions = [{"version": version, "resources": resources, "freshness": "Current"} for version in VERSIONS]
+    values = [{"version": version, "resources": resources, "freshness": "Current"} for version in versions]
     version_messages = b"".join(
-        bytes_field(2, text_field(1, version) + messages + text_field(3, "Current")) for version in VERSIONS
+        bytes_field(2, text_field(1, version) + messages + text_field(3, "Current")) for version in versions
     )
     metadata = {"name": GROUP, "creationTimestamp": None}
     return Document(
@@ -227,7 +230,7 @@ def _aggregated() -> Document:
             "kind": "APIGroupDiscoveryList",
             "apiVersion": "apidiscovery.k8s.io/v2",
             "metadata": {},
-            "items": [{"metadata": metadata, "versions": versions}],
+            "items": [{"metadata": metadata, "versions": values}],
         },
         LIST_META + bytes_field(2, bytes_field(1, text_field(1, GROUP) + bytes_field(8, b"")) + version_messages),
     )

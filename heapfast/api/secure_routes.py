@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from heapfast.api.accept import JSON, OFFERED, OFFERED_LIST
-from heapfast.api.discovery import VERSIONS, Discovery, Version, root_index
+from heapfast.api.discovery import Discovery, Version, root_index
 from heapfast.api.kubernetes_errors import GROUP
 from heapfast.api.kubernetes_monitoring import KubernetesMonitor, RouteLabels
 from heapfast.api.kubernetes_responders import KubernetesResponders
@@ -59,12 +59,12 @@ def build_router(
     """Join the tables above with the handlers."""
     router = SecureRouter(responders)
     index = [GROUPS_PATH, GROUP_PATH, VERSION_PATH, METRICS_PATH, OPENAPI_V2_PATH, OPENAPI_V3_PATH]
-    discovery = Discovery(state.port)
+    discovery = Discovery(state.versions, state.port)
     for path in (GROUPS_PATH, f"{GROUPS_PATH}/"):
         router.add_exact(path, responders.restful(discovery.groups, OFFERED))
     router.add_prefix(GROUP_PATH)
     router.add(GROUP_PATH, responders.restful(discovery.group, OFFERED))
-    for version in VERSIONS:
+    for version in state.versions:
         prefix = f"{GROUP_PATH}/{version}"
         index.append(prefix)
         router.add(prefix, responders.restful(discovery.version(version), OFFERED))
@@ -96,7 +96,7 @@ def build_router(
 
 
 def _add_openapi(router: SecureRouter, state: SecureState) -> None:
-    openapi = OpenApi(VERSIONS, state.version, state.clock)
+    openapi = OpenApi(state.versions, state.version, state.clock)
     router.add_exact(OPENAPI_V2_PATH, plain(openapi.v2))
     router.add_exact(OPENAPI_V3_PATH, plain(openapi.index))
     for path in openapi.paths:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from heapfast.clock import Clock
     from heapfast.render._roster import Roster
     from heapfast.store.index import PostingIndex
+
+#: Of metrics.k8s.io.
+VERSIONS: Final = ("v1", "v1beta1")
 
 
 def _yes() -> bool:
@@ -68,6 +71,7 @@ class SecureState:
         needs_metrics: not ready before a node's and a container's usage can be served.
         max_in_flight: requests at once; beyond, 429.
         max_seconds: that a request may take until its answer begins.
+        versions: of the group that are served, the preferred one first.
         port: as discovery states it.
         registry: of self-metrics.
         executor: for work of more than a millisecond; None for the loop's own.
@@ -88,6 +92,7 @@ class SecureState:
     needs_metrics: bool = False
     max_in_flight: int = 400
     max_seconds: float = 60.0
+    versions: tuple[str, ...] = VERSIONS
     port: int = 10250
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=False))
     executor: Executor | None = None
