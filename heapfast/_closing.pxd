@@ -6,7 +6,7 @@ for kubelet-side changes to slots that are newer than the batch (see _entities.p
 from heapfast._batch cimport Batch, frame_t
 from heapfast._entities cimport Entities
 from heapfast._ring cimport Packed
-from heapfast._types cimport N_KINDS, int64_t, uint8_t, uint32_t
+from heapfast._types cimport N_KINDS, int64_t, uint32_t
 
 
 # The next open batch, made ready in a thread: filling columns with "absent" is no work for the loop.
@@ -48,31 +48,16 @@ cdef class Closing:
         Batch batch                 # the one that is being closed
         Batch former                # the one before it, or None
         readonly Packed packed      # `former`, packed; made by run()
-        uint8_t is_float[256]
         closing_state_t state
-        int64_t* elapsed_ns         # owned scratch, one kind at a time
         int64_t took_ns[9]          # by PROCESSOR_*
 
     cdef int _run(self) noexcept nogil
     cdef int64_t _note(self, int processor, int64_t started_ns) noexcept nogil
     cdef int _identify_all(self) noexcept nogil
     cdef int _seal(self) noexcept nogil
-    cdef int _rates(self) noexcept nogil
-    cdef int _rates_of(self, int kind) noexcept nogil
-    cdef int _date_samples(self, int kind, uint32_t n) noexcept nogil
-    cdef int _rate(self, int kind, int counter, int rate, uint32_t n) noexcept nogil
-    cdef int _disk_rates(self) noexcept nogil
     cdef int _identify(self, int kind) noexcept nogil
     cdef void _identify_by_answers(self, int kind) noexcept nogil
     cdef void _drop_replaced_resources(self) noexcept nogil
-    cdef int _enrich_pods(self) noexcept nogil
-    cdef int _request(self, uint32_t container) noexcept nogil
-    cdef int _sum_pods(self) noexcept nogil
-    cdef int _sum_namespaces(self) noexcept nogil
-    cdef int _sum_nodes(self) noexcept nogil
-    cdef int _sum_cluster(self) noexcept nogil
-    cdef int _node_autoscaling(self) noexcept nogil
     cdef int _count(self) noexcept nogil
     cdef void _drop_empty_columns(self) noexcept nogil
     cdef int _pack(self) noexcept nogil
-    cdef int _add(self, int child, int parent, int metric, const uint32_t* owner) noexcept nogil

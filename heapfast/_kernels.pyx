@@ -2,7 +2,7 @@
 
 In      columns of one batch or of two that follow each other
 Out     columns of rates and sums
-Callers _closing; the oracle is store/naive
+Callers _rates, _sums; the oracle is store/naive
 Source  spec/heapster-pipeline.md 5.1.3 and 5.4, with Q1, Q3 and B8 mended: 64-bit floats, a counter
         that falls is a reset, products do not overflow
 Never   allocates, or looks past n

@@ -22,12 +22,14 @@ RANKS = (
     ("render", "history"),
     ("api", "web"),
     ("pipeline", "config", "sim"),
-    ("daemon", "cli", "parse_file", "__main__"),
+    ("daemon", "secure_port", "listening", "cli", "parse_file", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 
 #: The modules beside _core that it has grown into; from outside they count as _core.
-CORE = frozenset(("_core", "_entities", "_batch", "_kernels", "_pack", "_ring", "_closing", "_latest"))
+CORE = frozenset(
+    ("_core", "_entities", "_batch", "_kernels", "_pack", "_ring", "_rates", "_enrich", "_sums", "_closing", "_latest")
+)
 
 #: Files that lie side by side in heapfast/ itself are one folder.
 FLOOR = frozenset(RANKS[0])

@@ -1,0 +1,164 @@
+"""Rates of one batch against the one before it (see _rates.pxd).
+
+In      cumulative columns, sample and start times of two batches
+Out     columns of rates, since_ns
+Callers _closing
+Source  spec/heapster-pipeline.md 5.1, with Q2 and Q3 mended; the loops are _kernels'
+Never   gives a rate across two UIDs, two start times, or a counter that fell
+"""
+from libc.stdlib cimport calloc, free, malloc
+
+from heapfast._batch cimport Batch, frame_column, frame_t
+from heapfast._kernels cimport SAME_SAMPLE, counter_rate, cpu_rate, elapsed_between, keep_rate
+from heapfast._types cimport (
+    KIND_NODE,
+    KIND_POD,
+    KIND_POD_CONTAINER,
+    KIND_RESOURCE,
+    KIND_SYS_CONTAINER,
+    M_CPU_USAGE,
+    M_CPU_USAGE_RATE,
+    M_DISK_IO_READ_BYTES,
+    M_DISK_IO_READ_BYTES_RATE,
+    M_DISK_IO_WRITE_BYTES,
+    M_DISK_IO_WRITE_BYTES_RATE,
+    M_MEMORY_MAJOR_PAGE_FAULTS,
+    M_MEMORY_MAJOR_PAGE_FAULTS_RATE,
+    M_MEMORY_PAGE_FAULTS,
+    M_MEMORY_PAGE_FAULTS_RATE,
+    M_NETWORK_RX,
+    M_NETWORK_RX_ERRORS,
+    M_NETWORK_RX_ERRORS_RATE,
+    M_NETWORK_RX_RATE,
+    M_NETWORK_TX,
+    M_NETWORK_TX_ERRORS,
+    M_NETWORK_TX_ERRORS_RATE,
+    M_NETWORK_TX_RATE,
+    int64_t,
+    uint8_t,
+    uint32_t,
+)
+
+#: A kubelet that samples more seldom than batches come keeps its rates for so long without a new sample.
+cdef int64_t KEEP_RATE_NS = 60_000_000_000
+
+
+cdef int add_rates(Batch batch, Batch former) noexcept nogil:
+    # Resources last: their owners' samples must be dated.
+    return (
+        add_rates_of(batch, former, KIND_POD)
+        or add_rates_of(batch, former, KIND_POD_CONTAINER)
+        or add_rates_of(batch, former, KIND_SYS_CONTAINER)
+        or add_rates_of(batch, former, KIND_NODE)
+        or add_disk_rates(batch, former)
+    )
+
+
+cdef int add_rates_of(Batch batch, Batch former, int kind) noexcept nogil:
+    cdef frame_t* f = &batch.frame[kind]
+    cdef frame_t* old = &former.frame[kind]
+    cdef const uint8_t* renewed = batch.frame[KIND_POD].renewed
+    cdef uint32_t n = min(f.n, old.n)
+    cdef uint32_t i, pod
+    cdef int64_t* elapsed_ns
+    cdef int failed
+    if n == 0:
+        return 0
+    elapsed_ns = <int64_t*>malloc(<size_t>n * sizeof(int64_t))
+    if elapsed_ns == NULL:
+        return -1
+    elapsed_between(f.sample_ns, f.start_ns, old.sample_ns, old.start_ns, f.present, old.present, n, elapsed_ns)
+    if kind == KIND_POD or kind == KIND_POD_CONTAINER:
+        # A pod that came back under its old name with another UID has no past.
+        for i in range(n):
+            pod = i if kind == KIND_POD else f.parent[i]
+            if renewed[pod]:
+                elapsed_ns[i] = 0
+    failed = (
+        date_samples(batch, former, kind, n, elapsed_ns)
+        or add_rate(batch, former, kind, M_CPU_USAGE, M_CPU_USAGE_RATE, n, elapsed_ns)
+        or add_rate(batch, former, kind, M_MEMORY_PAGE_FAULTS, M_MEMORY_PAGE_FAULTS_RATE, n, elapsed_ns)
+        or add_rate(batch, former, kind, M_MEMORY_MAJOR_PAGE_FAULTS, M_MEMORY_MAJOR_PAGE_FAULTS_RATE, n, elapsed_ns)
+        or add_rate(batch, former, kind, M_NETWORK_RX, M_NETWORK_RX_RATE, n, elapsed_ns)
+        or add_rate(batch, former, kind, M_NETWORK_RX_ERRORS, M_NETWORK_RX_ERRORS_RATE, n, elapsed_ns)
+        or add_rate(batch, former, kind, M_NETWORK_TX, M_NETWORK_TX_RATE, n, elapsed_ns)
+        or add_rate(batch, former, kind, M_NETWORK_TX_ERRORS, M_NETWORK_TX_ERRORS_RATE, n, elapsed_ns)
+    )
+    free(elapsed_ns)
+    return failed
+
+
+cdef int date_samples(Batch batch, Batch former, int kind, uint32_t n, int64_t* elapsed_ns) noexcept nogil:
+    """Notes since when each sample is what it is; one that has stood still for too long keeps no rate."""
+    cdef frame_t* f = &batch.frame[kind]
+    cdef frame_t* old = &former.frame[kind]
+    cdef uint32_t i
+    f.since_ns = <int64_t*>malloc((<size_t>f.n + 1) * sizeof(int64_t))
+    if f.since_ns == NULL:
+        return -1
+    for i in range(f.n):
+        f.since_ns[i] = batch.timestamp_ns
+    for i in range(n):
+        if elapsed_ns[i] == SAME_SAMPLE:
+            f.since_ns[i] = former.timestamp_ns if old.since_ns == NULL else old.since_ns[i]
+            if batch.timestamp_ns - f.since_ns[i] > KEEP_RATE_NS:
+                elapsed_ns[i] = 0
+    return 0
+
+
+cdef int add_rate(
+    Batch batch, Batch former, int kind, int counter, int rate, uint32_t n, const int64_t* elapsed_ns
+) noexcept nogil:
+    cdef frame_t* f = &batch.frame[kind]
+    cdef const int64_t* value = f.column[counter]
+    cdef const int64_t* old_value = former.frame[kind].column[counter]
+    cdef const int64_t* old_rate = former.frame[kind].column[rate]
+    cdef int64_t* out
+    if value == NULL or old_value == NULL:
+        return 0
+    out = frame_column(f, rate)
+    if out == NULL:
+        return -1
+    if batch.metrics.is_float[rate]:
+        counter_rate(value, old_value, elapsed_ns, n, <double*>out)
+    else:
+        cpu_rate(value, old_value, elapsed_ns, n, out)
+    # What a pod has of a rate that its containers have too is a sum, and will be summed again.
+    if old_rate != NULL and (kind != KIND_POD or former.frame[KIND_POD_CONTAINER].column[rate] == NULL):
+        keep_rate(old_rate, value, elapsed_ns, n, out)
+    return 0
+
+
+cdef int add_disk_rates(Batch batch, Batch former) noexcept nogil:
+    """Each device against its own old counter (Q2), over the time between its owner's samples."""
+    cdef frame_t* f = &batch.frame[KIND_RESOURCE]
+    cdef frame_t* old = &former.frame[KIND_RESOURCE]
+    cdef frame_t* owner
+    cdef frame_t* old_owner
+    cdef uint32_t n = min(f.n, old.n)
+    cdef uint32_t i, p
+    cdef int64_t* elapsed_ns
+    cdef int failed
+    cdef bint has_disks = f.column[M_DISK_IO_READ_BYTES] != NULL or f.column[M_DISK_IO_WRITE_BYTES] != NULL
+    if n == 0 or not has_disks:
+        return 0
+    elapsed_ns = <int64_t*>calloc(n, sizeof(int64_t))
+    if elapsed_ns == NULL:
+        return -1
+    for i in range(n):
+        p = f.parent[i]
+        owner = &batch.frame[f.parent_kind[i]]
+        old_owner = &former.frame[f.parent_kind[i]]
+        if f.present[i] and old.present[i] and p < old_owner.n:
+            elapsed_between(
+                owner.sample_ns + p, owner.start_ns + p, old_owner.sample_ns + p, old_owner.start_ns + p,
+                owner.present + p, old_owner.present + p, 1, elapsed_ns + i,
+            )
+            if elapsed_ns[i] == SAME_SAMPLE and batch.timestamp_ns - owner.since_ns[p] > KEEP_RATE_NS:
+                elapsed_ns[i] = 0
+    failed = (
+        add_rate(batch, former, KIND_RESOURCE, M_DISK_IO_READ_BYTES, M_DISK_IO_READ_BYTES_RATE, n, elapsed_ns)
+        or add_rate(batch, former, KIND_RESOURCE, M_DISK_IO_WRITE_BYTES, M_DISK_IO_WRITE_BYTES_RATE, n, elapsed_ns)
+    )
+    free(elapsed_ns)
+    return failed

@@ -1,0 +1,146 @@
+"""Sums over the children of one batch (see _sums.pxd).
+
+In      the columns of containers and pods
+Out     the same columns of pods, namespaces, nodes and the cluster; pods and namespaces that only children tell of
+Callers _closing, from the inside out
+Source  spec/heapster-pipeline.md 5.4 to 5.7; the loops are _kernels'
+Never   adds up what pods or nodes count themselves
+"""
+from libc.stdlib cimport calloc, free, malloc
+
+from heapfast._batch cimport ENTITY_NO_NODENAME, Batch, frame_column, frame_t
+from heapfast._kernels cimport add_to_parents_f64, add_to_parents_i64
+from heapfast._types cimport (
+    KIND_CLUSTER,
+    KIND_NAMESPACE,
+    KIND_NODE,
+    KIND_POD,
+    KIND_POD_CONTAINER,
+    M_CPU_LIMIT,
+    M_CPU_REQUEST,
+    M_CPU_USAGE,
+    M_CPU_USAGE_RATE,
+    M_MEMORY_LIMIT,
+    M_MEMORY_MAJOR_PAGE_FAULTS,
+    M_MEMORY_PAGE_FAULTS,
+    M_MEMORY_REQUEST,
+    M_MEMORY_USAGE,
+    M_NETWORK_RX,
+    M_NETWORK_TX_ERRORS,
+    M_UPTIME,
+    N_METRICS,
+    PRESENT_MADE,
+    PRESENT_NO,
+    SLOT_NONE,
+    int64_t,
+    uint32_t,
+)
+
+
+cdef inline bint is_own_cumulative(int metric) noexcept nogil:
+    """The standard counters, which pods do not inherit from their containers (spec 5.4)."""
+    return (
+        metric == M_UPTIME
+        or metric == M_CPU_USAGE
+        or metric == M_MEMORY_PAGE_FAULTS
+        or metric == M_MEMORY_MAJOR_PAGE_FAULTS
+        or M_NETWORK_RX <= metric <= M_NETWORK_TX_ERRORS
+    )
+
+
+cdef int add(Batch batch, int child, int parent, int metric, const uint32_t* owner) noexcept nogil:
+    """Adds a column of the children to the same column of their owners."""
+    cdef frame_t* f = &batch.frame[child]
+    cdef frame_t* p = &batch.frame[parent]
+    cdef const int64_t* blocked = NULL
+    cdef int twin = batch.metrics.twin[metric]
+    cdef int64_t* total
+    if f.column[metric] == NULL:
+        return 0
+    total = frame_column(p, metric)
+    if total == NULL:
+        return -1
+    if twin and p.column[twin] != NULL:
+        blocked = p.column[twin]          # a pod that has the metric in the other type keeps it
+    if batch.metrics.is_float[metric]:
+        add_to_parents_f64(f.column[metric], f.present, owner, f.n, total, blocked)
+    else:
+        add_to_parents_i64(f.column[metric], f.present, owner, f.n, total, blocked)
+    return 0
+
+
+cdef int sum_pods(Batch batch) noexcept nogil:
+    cdef frame_t* pods = &batch.frame[KIND_POD]
+    cdef frame_t* containers = &batch.frame[KIND_POD_CONTAINER]
+    cdef uint32_t slot, pod
+    cdef int m
+    for slot in range(containers.n):
+        if containers.present[slot] != PRESENT_NO:
+            pod = containers.parent[slot]
+            if pods.present[pod] == PRESENT_NO:
+                pods.present[pod] = PRESENT_MADE
+                pods.node[pod] = containers.node[slot]
+                pods.flags[pod] |= ENTITY_NO_NODENAME
+    for m in range(N_METRICS):
+        if not is_own_cumulative(m):
+            if add(batch, KIND_POD_CONTAINER, KIND_POD, m, containers.parent):
+                return -1
+    return 0
+
+
+cdef int sum_namespaces(Batch batch) noexcept nogil:
+    cdef frame_t* pods = &batch.frame[KIND_POD]
+    cdef frame_t* namespaces = &batch.frame[KIND_NAMESPACE]
+    cdef uint32_t pod
+    for pod in range(pods.n):
+        if pods.present[pod] != PRESENT_NO:
+            namespaces.present[pods.parent[pod]] = PRESENT_MADE
+    return (
+        add(batch, KIND_POD, KIND_NAMESPACE, M_CPU_USAGE_RATE, pods.parent)
+        | add(batch, KIND_POD, KIND_NAMESPACE, M_MEMORY_USAGE, pods.parent)
+        | add(batch, KIND_POD, KIND_NAMESPACE, M_CPU_REQUEST, pods.parent)
+        | add(batch, KIND_POD, KIND_NAMESPACE, M_CPU_LIMIT, pods.parent)
+        | add(batch, KIND_POD, KIND_NAMESPACE, M_MEMORY_REQUEST, pods.parent)
+        | add(batch, KIND_POD, KIND_NAMESPACE, M_MEMORY_LIMIT, pods.parent)
+    )
+
+
+cdef int sum_nodes(Batch batch) noexcept nogil:
+    """Requests and limits only; what a node uses is its own figure (Q5). No node is made here."""
+    cdef frame_t* pods = &batch.frame[KIND_POD]
+    cdef frame_t* nodes = &batch.frame[KIND_NODE]
+    cdef uint32_t* owner = <uint32_t*>malloc((<size_t>pods.n + 1) * sizeof(uint32_t))
+    cdef uint32_t pod
+    cdef int failed = 0
+    if owner == NULL:
+        return -1
+    for pod in range(pods.n):
+        owner[pod] = pods.node[pod]
+        if (
+            owner[pod] != SLOT_NONE
+            and (pods.flags[pod] & ENTITY_NO_NODENAME or nodes.present[owner[pod]] == PRESENT_NO)
+        ):
+            owner[pod] = SLOT_NONE
+    failed |= add(batch, KIND_POD, KIND_NODE, M_CPU_REQUEST, owner)
+    failed |= add(batch, KIND_POD, KIND_NODE, M_CPU_LIMIT, owner)
+    failed |= add(batch, KIND_POD, KIND_NODE, M_MEMORY_REQUEST, owner)
+    failed |= add(batch, KIND_POD, KIND_NODE, M_MEMORY_LIMIT, owner)
+    free(owner)
+    return failed
+
+
+cdef int sum_cluster(Batch batch) noexcept nogil:
+    cdef frame_t* namespaces = &batch.frame[KIND_NAMESPACE]
+    cdef uint32_t* owner = <uint32_t*>calloc(<size_t>namespaces.n + 1, sizeof(uint32_t))
+    cdef int failed = 0
+    if owner == NULL:
+        return -1
+    batch.frame[KIND_CLUSTER].present[0] = PRESENT_MADE
+    failed |= add(batch, KIND_NAMESPACE, KIND_CLUSTER, M_CPU_USAGE_RATE, owner)
+    failed |= add(batch, KIND_NAMESPACE, KIND_CLUSTER, M_MEMORY_USAGE, owner)
+    failed |= add(batch, KIND_NAMESPACE, KIND_CLUSTER, M_CPU_REQUEST, owner)
+    failed |= add(batch, KIND_NAMESPACE, KIND_CLUSTER, M_CPU_LIMIT, owner)
+    failed |= add(batch, KIND_NAMESPACE, KIND_CLUSTER, M_MEMORY_REQUEST, owner)
+    failed |= add(batch, KIND_NAMESPACE, KIND_CLUSTER, M_MEMORY_LIMIT, owner)
+    free(owner)
+    return failed
