@@ -3,7 +3,8 @@
 In      a registry
 Out     Prometheus' text format 0.0.4, in pieces
 Callers self_metrics.py
-Source  Prometheus' exposition formats; the order of labels is the one they were given in, as Go's client has it
+Source  Prometheus' exposition formats; labels stand in the order that Go's client has: by name, and the bound of a
+        bucket last
 Never   holds the loop for longer than one piece: thousands of nodes have series of their own
 """
 
@@ -24,6 +25,7 @@ _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 _HELP_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n"})
 #: Types that the text format has no word for.
 _TYPES: Final = {"info": "gauge", "stateset": "gauge", "gaugehistogram": "histogram", "unknown": "untyped"}
+_BOUNDS: Final = ("le", "quantile")
 _TYPE_SUFFIXES: Final = {"counter": "_total", "info": "_info"}
 
 
@@ -54,9 +56,14 @@ def _family(metric: Metric) -> Iterator[bytes]:
 def _line(sample: Sample) -> str:
     labels = ""
     if sample.labels:
-        pairs = ",".join([f'{key}="{str(value).translate(_ESCAPES)}"' for key, value in sample.labels.items()])
+        ordered = sorted(sample.labels.items(), key=_go_order)
+        pairs = ",".join([f'{key}="{str(value).translate(_ESCAPES)}"' for key, value in ordered])
         labels = f"{{{pairs}}}"
     return f"{sample.name}{labels} {_number(float(sample.value))}\n"
+
+
+def _go_order(label: tuple[str, str]) -> tuple[bool, str]:
+    return label[0] in _BOUNDS, label[0]
 
 
 def _number(value: float) -> str:

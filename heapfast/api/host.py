@@ -34,6 +34,9 @@ class Host:
         app: an ASGI app.
         limits: on clients.
         ssl_context: for HTTPS; with it every socket speaks TLS.
+
+    Attributes:
+        is_tls: whether it does.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Host:
         )
         config.load()
         config.ssl = ssl_context
+        self.is_tls = ssl_context is not None
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 

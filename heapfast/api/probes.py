@@ -18,6 +18,7 @@ from heapfast.api.params import values_of
 from heapfast.api.request import Request
 from heapfast.api.responders import Responder, put_plain
 from heapfast.api.secure_state import SecureState
+from heapfast.query.quoting import quote
 
 #: Open to everybody, and never refused for being too many.
 PROBE_PATHS: Final = frozenset(("/livez", "/readyz", "/healthz"))
@@ -85,11 +86,11 @@ class Probes:
                     has_failed = True
                     lines.append(f"[-]{check.name} failed: reason withheld")
             if excluded:
-                names = ",".join(f'"{one}"' for one in sorted(excluded))
+                names = ",".join(quote(one) for one in sorted(excluded))
                 lines.append(f"warn: some health checks cannot be excluded: no matches for {names}")
             lines.append(f"{name} check {'failed' if has_failed else 'passed'}")
             if has_failed or "verbose" in req.query():
-                text = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+                text = "".join(f"{line}\n" for line in lines).encode()
                 put_plain(resp, 500 if has_failed else 200, text, nosniff=True)
             else:
                 put_plain(resp, 200, b"ok", nosniff=True)
