@@ -209,7 +209,7 @@ async def test_exactly_six_families_are_metrics_server_s() -> None:
     ):
         assert line in lines
     assert not [line for line in lines if "gone" in line]
-    labels = 'verb="LIST",group="metrics.k8s.io",version="v1",resource="pods",scope="cluster",code="200"'
+    labels = 'code="200",group="metrics.k8s.io",resource="pods",scope="cluster",verb="LIST",version="v1"'
     assert f"apiserver_request_total{{{labels}}} 1.0" in lines
 
 
