@@ -22,13 +22,16 @@ class Request(falcon.asgi.Request):
 
     def __init__(self, scope: dict[str, Any], receive: Any, **more: Any) -> None:
         self.raw_query: bytes = scope["query_string"]
+        self._query: Mapping[str, str] | None = None
         # Falcon would split the query by other rules, and fail on bytes that are no UTF-8.
         scope["query_string"] = b""
         super().__init__(scope, receive, **more)
 
     def query(self) -> Mapping[str, str]:
         """Return the query's parameters, the first value of each."""
-        return parse_query(self.raw_query)
+        if self._query is None:
+            self._query = parse_query(self.raw_query)
+        return self._query
 
     def first_header(self, name: bytes) -> str:
         """Return the first line of a header, by its lower-case name; "" when there is none."""
