@@ -16,7 +16,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +27,10 @@ from prometheus_client import CollectorRegistry
 from heapfast._core import Store
 from heapfast.api.app import create_app
 from heapfast.api.host import Host
+from heapfast.api.secure_state import Signs
 from heapfast.api.state import State
 from heapfast.auth.client_cert import ClientRule
+from heapfast.catalog.keys import Kind
 from heapfast.clock import Clock
 from heapfast.errors import ConfigError
 from heapfast.kube.client import KubeClient
@@ -38,33 +40,55 @@ from heapfast.kube.namespaces import NAMESPACES
 from heapfast.kube.nodes import nodes_resource
 from heapfast.kube.pods import PODS
 from heapfast.kube.watch import Reflector
-from heapfast.pipeline import Consumer, NodeConsumer, Pipeline, heapster_place
+from heapfast.listening import listen
+from heapfast.pipeline import (
+    Consumer,
+    NodeConsumer,
+    Pipeline,
+    Place,
+    heapster_place,
+    preferred_place,
+    selected,
+)
 from heapfast.processors.gate import Gate
 from heapfast.processors.labels import LabelCopier
 from heapfast.processors.namespace import NamespaceEnricher
 from heapfast.processors.node import NodeEnricher
 from heapfast.processors.pod import PodEnricher
+from heapfast.query.selector import parse_selector
+from heapfast.render._roster import Roster
 from heapfast.scrape.http import KubeletClient
 from heapfast.scrape.limits import Limits
-from heapfast.scrape.loop import SCRAPE_OFFSET_NS, Windows
+from heapfast.scrape.loop import SCRAPE_OFFSET_NS, Windows, window_of
 from heapfast.scrape.manager import ScrapeManager
 from heapfast.scrape.monitoring import ScrapeCollector, WindowCollector
 from heapfast.scrape.sources.cadvisor import Cadvisor
+from heapfast.scrape.sources.kubelet_resource import KubeletResource
 from heapfast.scrape.sources.kubelet_summary import KubeletSummary
+from heapfast.secure_port import SecurePort, Served, build_secure_port
 from heapfast.store.index import PostingIndex
 from heapfast.store.monitoring import StoreCollector, TickMonitoring
-from heapfast.tls import server_context
+from heapfast.tls import load_pair, read_ca, server_context
 from heapfast.units import NS_PER_SECOND
 
 if TYPE_CHECKING:
     import ssl
 
-    from heapfast.config.options import ApiOptions, KubeOptions, Options, StoreOptions, TlsOptions
+    from heapfast.config.options import KubeletOptions, KubeOptions, Options, StoreOptions, TlsOptions
     from heapfast.kube.access import ApiAccess
+    from heapfast.kube.nodes import Node
+    from heapfast.scrape.sources.source import Source
 
 log = logging.getLogger(__name__)
 
-SOURCES: dict[str, Callable[[], KubeletSummary | Cadvisor]] = {"summary": KubeletSummary, "cadvisor": Cadvisor}
+SOURCES: dict[str, Callable[[], Source]] = {
+    "summary": KubeletSummary,
+    "cadvisor": Cadvisor,
+    "resource": KubeletResource,
+}
+
+#: A round of scrapes is late when the last one began so many resolutions ago.
+LATE_RESOLUTIONS = 1.5
 
 #: How often credentials that end (exec plugins) are looked at.
 CREDENTIALS_SECONDS = 30.0
@@ -96,51 +120,56 @@ async def serve(options: Options, *, stop: asyncio.Event | None = None, ready: a
     stop = stop or _stop_on_signals()
     async with contextlib.AsyncExitStack() as stack:
         # What can fail for the operator's fault comes first: nothing has been started then.
-        sockets = bind(options.api)
+        sockets = bind(options)
         stack.callback(_close_all, sockets)
         tls = serving_context(options.tls)
         access = resolve(source_options(options.kube))
-        daemon = await stack.enter_async_context(build(options, access, tls))
-        await daemon.host.start(sockets)
-        log.info("listening on port %d%s", sockets[0].getsockname()[1], "" if tls is None else ", TLS")
+        daemon = await stack.enter_async_context(build(options, access, tls, stop=stop))
+        for host, listener in zip(daemon.hosts, sockets, strict=True):
+            await host.start([listener])
+            log.info("listening on port %d%s", listener.getsockname()[1], ", TLS" if host.is_tls else "")
         if ready is not None:
             ready.set()
         await daemon.run_until(stop)
         log.info("stopping")
+        if options.secure is not None and options.secure.shutdown_delay_ns:
+            # /readyz has begun to fail; whoever balances load gets the time to notice.
+            await asyncio.sleep(options.secure.shutdown_delay_ns / NS_PER_SECOND)
 
 
 class Daemon:
     """All parts, joined. Made by `build`.
 
     Attributes:
-        host, store, scraper, pipeline: for whoever drives or looks at them from beside, such as tests.
+        hosts: of Heapster's port and of the secure port, in this order; what is closed is not among them.
+        store, scraper, pipeline: for whoever drives or looks at them from beside, such as tests.
     """
 
     def __init__(
         self,
         *,
         access: ApiAccess,
-        reflectors: list[Reflector[Any]],
-        pipeline: Pipeline,
-        windows: Windows,
-        host: Host,
+        hosts: list[Host],
         store: Store,
         scraper: ScrapeManager,
+        pipeline: Pipeline,
+        tasks: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
     ) -> None:
-        self.host = host
+        self.hosts = hosts
         self.store = store
         self.scraper = scraper
         self.pipeline = pipeline
         self._access = access
-        self._reflectors = reflectors
-        self._windows = windows
+        self._tasks = tasks
+
+    @property
+    def host(self) -> Host:
+        """The first port's."""
+        return self.hosts[0]
 
     async def run_until(self, stop: asyncio.Event) -> None:
         """Runs every task until `stop` is set. A task that ends by itself is a bug, and ends the daemon."""
-        tasks = [
-            asyncio.create_task(reflector.run(), name=f"reflector {i}") for i, reflector in enumerate(self._reflectors)
-        ]
-        tasks.append(asyncio.create_task(self.pipeline.run(self._windows), name="pipeline"))
+        tasks = [asyncio.create_task(run(), name=name) for name, run in self._tasks.items()]
         tasks.append(asyncio.create_task(self._keep_credentials(), name="credentials"))
         tasks.append(asyncio.create_task(_freeze_garbage(), name="freeze"))
         stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -176,10 +205,12 @@ async def build(
     *,
     clock: Clock | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    stop: asyncio.Event | None = None,
 ) -> AsyncIterator[Daemon]:
     """Makes every part and hands each what it needs; takes them down again in reverse order.
 
     Args:
+        stop: is set when the daemon has been told to stop.
         clock: what samples, windows and answers are dated by.
         sleep: waits for windows, and between attempts to reach the API server, as that clock goes.
     """
@@ -195,8 +226,44 @@ async def build(
         store = make_store(
             options.store, schedulable=options.scrape.source == "cadvisor", resolution_ns=options.resolution_ns
         )
-        pods, nodes = PostingIndex(), PostingIndex()
+        pods, nodes, running = PostingIndex(), PostingIndex(), PostingIndex()
         StoreCollector(store, registry)
+
+        # Who is asked about the parts below, once they are there.
+        consumers: dict[str, Consumer] = {}
+        scrapers: list[ScrapeManager] = []
+        kube_monitoring = KubeMonitoring(registry)
+
+        # 8, the secure port: early, since it counts scrapes under metrics-server's names
+        secure: SecurePort | None = None
+        node_roster = pod_roster = None
+        if options.secure is not None:
+            node_roster, pod_roster = Roster(store.latest, Kind.NODE), Roster(store.latest, Kind.POD)
+            secure = await build_secure_port(
+                options.secure,
+                options.auth,
+                Served(
+                    store=store,
+                    nodes=nodes,
+                    running=running,
+                    node_roster=node_roster,
+                    pod_roster=pod_roster,
+                    signs=Signs(
+                        are_nodes_synced=lambda: consumers["nodes"].is_synced,
+                        are_pods_synced=lambda: consumers["pods"].is_synced,
+                        is_collecting=lambda: _is_collecting(scrapers[0], clock, options.resolution_ns),
+                        is_stopping=stop.is_set if stop is not None else lambda: False,
+                    ),
+                    node_selector=options.kubelets.node_selector,
+                    resolution_ns=options.resolution_ns,
+                    clock=clock,
+                    registry=registry,
+                    executor=executor,
+                ),
+                access,
+                kube_monitoring,
+                stack,
+            )
 
         # 2 and 3: bytes from targets, and rows from bytes
         limits = Limits(
@@ -204,7 +271,7 @@ async def build(
         )
         kubelets = KubeletClient(
             limits=limits,
-            tls=access.kubelet_context(insecure=options.scrape.insecure) if options.scrape.kubelet_https else None,
+            tls=kubelet_context(options, access),
             token=access.token,
             send_token_over_http=options.scrape.token_over_http,
         )
@@ -215,38 +282,44 @@ async def build(
             clock=clock,
             spread_seconds=options.scrape.spread_ns / NS_PER_SECOND if options.scrape.spread_ns else None,
             deadline_seconds=options.scrape.deadline_ns / NS_PER_SECOND,
+            observer=secure.monitor if secure is not None else None,
         )
+        scrapers.append(scraper)
         stack.callback(scraper.close)
         ScrapeCollector(scraper, registry)
 
         # 1: who is there
         gate = Gate()
         copier = LabelCopier(options.labels.separator, options.labels.ignored, options.labels.stored)
-        node_consumer = NodeConsumer(NodeEnricher(store, nodes, copier, gate), scraper, heapster_place)
-        consumers = {
-            "nodes": node_consumer,
-            "namespaces": Consumer("namespaces", NamespaceEnricher(store, gate)),
-            "pods": Consumer("pods", PodEnricher(store, pods, copier, gate)),
-        }
+        node_consumer = NodeConsumer(
+            NodeEnricher(store, nodes, copier, gate, roster=node_roster), scraper, place_of(options.kubelets)
+        )
+        consumers["nodes"] = node_consumer
+        consumers["pods"] = Consumer("pods", PodEnricher(store, pods, copier, gate, running=running, roster=pod_roster))
+        if options.api.enabled:
+            # metrics.k8s.io says nothing of namespaces, and metrics-server's role may not list them.
+            consumers["namespaces"] = Consumer("namespaces", NamespaceEnricher(store, gate))
         client = await stack.enter_async_context(KubeClient(access))
-        monitoring = KubeMonitoring(registry)
         reflectors: list[Reflector[Any]] = [
             Reflector(
                 kind,
                 client,
                 consumers[kind.name],
-                ResourceMonitoring(monitoring, kind.name),
+                ResourceMonitoring(kube_monitoring, kind.name),
                 clock=clock,
                 sleep=sleep,
             )
             for kind in (nodes_resource(), NAMESPACES, PODS)
+            if kind.name in consumers
         ]
 
         # the tick
         pipeline = Pipeline(
             store=store, scraper=scraper, gate=gate, clock=clock, executor=executor, monitoring=TickMonitoring(registry)
         )
-        windows = Windows(options.resolution_ns, SCRAPE_OFFSET_NS, clock, sleep)
+        # Heapster's batches are of a moment shortly after their stamp; a latest view is better the fresher it is.
+        is_latest = options.scrape.source == "resource"
+        windows = Windows(options.resolution_ns, 0 if is_latest else SCRAPE_OFFSET_NS, clock, sleep)
         WindowCollector(windows, registry)
 
         # 8: answers
@@ -268,17 +341,61 @@ async def build(
             client_rule=ClientRule(frozenset(options.tls.allowed_users)) if options.tls.client_ca_file else None,
             executor=executor,
         )
-        host = Host(create_app(state), ssl_context=tls)
-        stack.push_async_callback(host.stop)
+        hosts: list[Host] = []
+        if options.api.enabled:
+            hosts.append(Host(create_app(state), ssl_context=tls))
+        if secure is not None:
+            hosts.append(Host(secure.app, ssl_context=secure.context))
+        for host in hosts:
+            stack.push_async_callback(host.stop)
+
+        async def run_ticks() -> None:
+            if is_latest:
+                await consumers["nodes"].wait_synced()
+                await pipeline.warm_up(window_of(clock.now_ns(), options.resolution_ns))
+            await pipeline.run(windows)
+
         yield Daemon(
             access=access,
-            reflectors=reflectors,
-            pipeline=pipeline,
-            windows=windows,
-            host=host,
+            hosts=hosts,
             store=store,
             scraper=scraper,
+            pipeline=pipeline,
+            tasks={
+                **{f"watch of {kind}": reflector.run for kind, reflector in zip(consumers, reflectors, strict=True)},
+                "pipeline": run_ticks,
+                **(secure.tasks if secure is not None else {}),
+            },
         )
+
+
+def place_of(options: KubeletOptions) -> Callable[[Node], Place | str]:
+    """Where nodes are asked, and which."""
+    place: Callable[[Node], Place | str] = heapster_place
+    if options.address_types:
+        place = preferred_place(options.address_types, uses_node_status_port=options.uses_node_status_port)
+    selector = parse_selector(options.node_selector)
+    return selected(place, selector) if selector else place
+
+
+def kubelet_context(options: Options, access: ApiAccess) -> ssl.SSLContext | None:
+    """The TLS side of asking kubelets; None for plain HTTP.
+
+    Raises:
+        ConfigError: a file cannot be read or is not what it should be.
+    """
+    if not options.scrape.kubelet_https:
+        return None
+    kubelets = options.kubelets
+    ca_pem = read_ca(kubelets.ca_file) if kubelets.ca_file else None
+    context = access.kubelet_context(insecure=options.scrape.insecure, ca_pem=ca_pem)
+    if kubelets.client_cert_file:
+        load_pair(context, kubelets.client_cert_file, kubelets.client_key_file)
+    return context
+
+
+def _is_collecting(scraper: ScrapeManager, clock: Clock, resolution_ns: int) -> bool:
+    return scraper.began_ns == 0 or clock.now_ns() - scraper.began_ns < LATE_RESOLUTIONS * resolution_ns
 
 
 def make_store(options: StoreOptions, *, schedulable: bool, resolution_ns: int) -> Store:
@@ -312,28 +429,22 @@ def serving_context(options: TlsOptions) -> ssl.SSLContext | None:
     )
 
 
-def bind(options: ApiOptions) -> list[socket.socket]:
-    """The port's sockets. Who connects already is answered once the host has started.
+def bind(options: Options) -> list[socket.socket]:
+    """The sockets of the ports that are open, in the order of Daemon.hosts.
 
     Raises:
-        ConfigError: the address is none of this machine's, or the port is in use.
+        ConfigError: an address is none of this machine's, or a port is in use.
     """
-    where = f"{options.listen_ip or '*'}:{options.port} (--listen-ip, --heapster-port)"
+    sockets: list[socket.socket] = []
     try:
-        if not options.listen_ip and socket.has_dualstack_ipv6():
-            return [socket.create_server(("", options.port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)]
-        found = socket.getaddrinfo(
-            options.listen_ip or None, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, _, _, _, address = found[0]
-        return [socket.create_server(address, family=family, backlog=1024)]
-    except UnicodeError as error:  # from the codec for host names
-        raise ConfigError(f"cannot listen on {where}: it is no address and no name") from error
-    except socket.gaierror as error:
-        raise ConfigError(f"cannot listen on {where}: {error.strerror}") from error
-    except OSError as error:
-        # Not its own text, in which create_server repeats the address.
-        raise ConfigError(f"cannot listen on {where}: {os.strerror(error.errno or 0)}") from error
+        if options.api.enabled:
+            sockets.append(listen(options.api.listen_ip, options.api.port, "--listen-ip, --heapster-port"))
+        if options.secure is not None:
+            sockets.append(listen(options.secure.bind_address, options.secure.port, "--bind-address, --secure-port"))
+    except ConfigError:
+        _close_all(sockets)
+        raise
+    return sockets
 
 
 def _close_all(sockets: list[socket.socket]) -> None:

@@ -18,12 +18,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from heapfast.catalog.keys import Kind
 from heapfast.errors import StoreError
+from heapfast.kube.nodes import preferred_address
+from heapfast.scrape.sources.kubelet_resource import clean_path
+from heapfast.store.requirement import Selector, matches
 
 if TYPE_CHECKING:
     from heapfast._batch import Batch
@@ -78,6 +81,10 @@ class Pipeline:
     def subscribe(self, subscriber: Subscriber) -> None:
         """Has every new batch handed to `subscriber`, in order of subscription."""
         self._subscribers.append(subscriber)
+
+    async def warm_up(self, window: Window) -> None:
+        """Scrapes every target once, for the latest view; the samples go into the batch that is open."""
+        await self._scraper.scrape(window, self.take_rows)
 
     async def run(self, windows: AsyncIterator[Window]) -> None:
         """One tick a window, until cancelled. What goes wrong in one tick costs that tick."""
@@ -160,6 +167,33 @@ class Pipeline:
             log.exception("%d changes from the API server could not be taken", len(failures.exceptions))
 
 
+def preferred_place(types: Sequence[str], *, uses_node_status_port: bool) -> Callable[[Node], Place | str]:
+    """Where metrics-server asks nodes, ready or not (spec/metrics-k8s-io.md 14.2, 14.3).
+
+    Args:
+        types: of addresses, best first.
+        uses_node_status_port: a port that the node states beats the source's own.
+    """
+
+    def place(node: Node) -> Place | str:
+        address = preferred_address(node.addresses, types)
+        if address is None:
+            return f"no address of type {', '.join(types)}"
+        port = node.kubelet_port if uses_node_status_port and node.kubelet_port else None
+        return Place(address, port, clean_path(node.metrics_path))
+
+    return place
+
+
+def selected(place: Callable[[Node], Place | str], selector: Selector) -> Callable[[Node], Place | str]:
+    """The same for nodes whose labels the selector takes, and for no others."""
+
+    def place_selected(node: Node) -> Place | str:
+        return place(node) if matches(selector, node.labels) else "the node selector does not take it"
+
+    return place_selected
+
+
 def heapster_place(node: Node) -> Place | str:
     """Where Heapster asked a node: at its IP, while it is ready (spec/heapster-pipeline.md 3.3)."""
     if node.skip_reason is not None or node.ip is None:
@@ -178,7 +212,7 @@ class Consumer:
     """Takes the objects of one watch to their enricher, and remembers that the first list is complete."""
 
     def __init__(self, name: str, enricher: Enricher) -> None:
-        self.is_synced = False
+        self._synced = asyncio.Event()
         self._name = name
         self._enricher = enricher
 
@@ -188,8 +222,16 @@ class Consumer:
     def delete(self, key: str) -> None:
         self._enricher.delete(key)
 
+    @property
+    def is_synced(self) -> bool:
+        return self._synced.is_set()
+
+    async def wait_synced(self) -> None:
+        """Returns once the first list is complete."""
+        await self._synced.wait()
+
     def synced(self) -> None:
-        self.is_synced = True
+        self._synced.set()
         log.info("%s: the first list is complete", self._name)
 
 

@@ -52,7 +52,7 @@ def client_context(
         context.check_hostname = check_hostname
         _load_ca(context, ca_file)
     if cert_file is not None:
-        _load_pair(context, cert_file, key_file)
+        load_pair(context, cert_file, key_file)
     elif key_file is not None:
         raise ConfigError(f"cannot use the key {key_file}: got no certificate, want both")
     return context
@@ -72,7 +72,7 @@ def server_context(
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _harden(context)
-    _load_pair(context, cert_file, key_file)
+    load_pair(context, cert_file, key_file)
     if client_ca_file is not None:
         _load_ca(context, client_ca_file)
         context.verify_mode = ssl.CERT_OPTIONAL
@@ -93,18 +93,31 @@ class ServingContext:
     Attributes:
         context: for the server; the same object always.
 
+    Args:
+        min_tls: "1.2" or "1.3".
+        cipher_suites: OpenSSL's names of what TLS 1.2 may use; () leaves it to OpenSSL.
+
     Raises:
         ConfigError: a file cannot be read or is not what it should be.
     """
 
-    def __init__(self, cert_file: str | Path, key_file: str | Path) -> None:
+    def __init__(
+        self,
+        cert_file: str | Path,
+        key_file: str | Path,
+        *,
+        min_tls: str = "1.2",
+        cipher_suites: Sequence[str] = (),
+    ) -> None:
         self._cert_file = cert_file
         self._key_file = key_file
+        self._min_tls = min_tls
+        self._cipher_suites = tuple(cipher_suites)
         self._pair = _read_pair(cert_file, key_file)
         self._authorities: tuple[str, ...] = ()
-        self._newest = _make_serving(self._pair, ())
+        self._newest = self._make(self._pair, ())
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        _harden(self.context)
+        self._restrict(self.context)
         # Taken from this context and not from the newest: how to verify, at a connection's start.
         self.context.verify_flags |= _NO_CHECK_TIME | ssl.VERIFY_X509_PARTIAL_CHAIN
         self.context.sni_callback = self._hand_over
@@ -112,7 +125,7 @@ class ServingContext:
     def reload_pair(self) -> None:
         """Serve new connections with what the files hold now; raises ConfigError, and the old pair stays."""
         pair = _read_pair(self._cert_file, self._key_file)
-        self._newest = _make_serving(pair, self._authorities)
+        self._newest = self._make(pair, self._authorities)
         self._pair = pair
 
     def trust(self, authorities: Sequence[str]) -> None:
@@ -126,9 +139,26 @@ class ServingContext:
         """
         texts = tuple(authorities)
         # With the pair as it was read: files that are being replaced must not keep a new authority out.
-        self._newest = _make_serving(self._pair, texts)
+        self._newest = self._make(self._pair, texts)
         self._authorities = texts
         self.context.verify_mode = ssl.CERT_OPTIONAL if texts else ssl.CERT_NONE
+
+    def _make(self, pair: bytes, authorities: tuple[str, ...]) -> ssl.SSLContext:
+        context = _make_serving(pair, authorities)
+        self._restrict(context)
+        return context
+
+    def _restrict(self, context: ssl.SSLContext) -> None:
+        _harden(context)
+        if self._min_tls == "1.3":
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
+        if self._cipher_suites:
+            try:
+                context.set_ciphers(":".join(self._cipher_suites))
+            except ssl.SSLError as error:
+                raise ConfigError(
+                    f"--tls-cipher-suites: OpenSSL takes none of {', '.join(self._cipher_suites)}"
+                ) from error
 
     def _hand_over(
         self, connection: ssl.SSLSocket | ssl.SSLObject, server_name: str | None, context: ssl.SSLContext
@@ -140,7 +170,7 @@ class ServingContext:
 def _read_pair(cert_file: str | Path, key_file: str | Path) -> bytes:
     """Certificate and key in one PEM text, which fit each other."""
     # Loaded for the sake of what it says about files that will not do.
-    _load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), cert_file, key_file)
+    load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), cert_file, key_file)
     return Path(cert_file).read_bytes() + b"\n" + Path(key_file).read_bytes()
 
 
@@ -151,13 +181,20 @@ def _make_serving(pair: bytes, authorities: tuple[str, ...]) -> ssl.SSLContext:
     with os.fdopen(os.memfd_create("pair"), "wb") as file:
         file.write(pair)
         file.flush()
-        _load_pair(context, f"/proc/self/fd/{file.fileno()}", None)
+        load_pair(context, f"/proc/self/fd/{file.fileno()}", None)
     for text in authorities:
         try:
             context.load_verify_locations(cadata=text)
         except (ssl.SSLError, ValueError) as error:
             raise ConfigError(f"cannot use a client CA: want PEM certificates, got none ({error})") from error
     return context
+
+
+def read_ca(ca_file: str | Path) -> str:
+    """PEM of authorities; raises ConfigError."""
+    _check_readable("CA", ca_file)
+    _load_ca(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ca_file)
+    return Path(ca_file).read_text(encoding="ascii", errors="replace")
 
 
 def _harden(context: ssl.SSLContext) -> None:
@@ -176,7 +213,8 @@ def _load_ca(context: ssl.SSLContext, ca_file: str | Path | None) -> None:
         raise ConfigError(f"cannot use the CA {ca_file}: want PEM certificates, got none ({_why(error)})") from error
 
 
-def _load_pair(context: ssl.SSLContext, cert_file: str | Path, key_file: str | Path | None) -> None:
+def load_pair(context: ssl.SSLContext, cert_file: str | Path, key_file: str | Path | None) -> None:
+    """Shows a certificate from now on; raises ConfigError."""
     _check_readable("certificate", cert_file)
     if key_file is not None:
         _check_readable("key", key_file)

@@ -66,14 +66,16 @@ class ApiAccess(msgspec.Struct, frozen=True, dict=True, kw_only=True):
                 _load_certificate(context, certificate)  # counts from the next connection on
         return changed
 
-    def kubelet_context(self, *, insecure: bool) -> ssl.SSLContext:
+    def kubelet_context(self, *, insecure: bool, ca_pem: str | None = None) -> ssl.SSLContext:
         """A context for kubelets: the same CA and client certificate, and the same care for renewed ones.
 
         Args:
+            ca_pem: what must have signed kubelets' certificates instead of the API server's CA.
             insecure: take any certificate. Without a CA any is taken as well, as Heapster did: the
                 machine's own list has never signed a kubelet's.
         """
-        context = self._make_context(insecure=insecure or self.ca_pem is None)
+        ca_pem = ca_pem or self.ca_pem
+        context = self._make_context(insecure=insecure or ca_pem is None, ca_pem=ca_pem)
         self._kubelet_contexts.append(context)
         return context
 
@@ -83,10 +85,10 @@ class ApiAccess(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     @cached_property
     def _ssl_context(self) -> ssl.SSLContext:
-        return self._make_context(insecure=self.insecure)
+        return self._make_context(insecure=self.insecure, ca_pem=self.ca_pem)
 
-    def _make_context(self, *, insecure: bool) -> ssl.SSLContext:
-        context = ssl.create_default_context(cadata=self.ca_pem)
+    def _make_context(self, *, insecure: bool, ca_pem: str | None) -> ssl.SSLContext:
+        context = ssl.create_default_context(cadata=ca_pem)
         # On from Python 3.13, and refuses CAs without a key identifier, which many clusters have.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if insecure:

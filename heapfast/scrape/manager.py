@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from heapfast.scrape.monitoring import ScrapeCounters
-from heapfast.scrape.round import Deliver, Kit, Round, ScrapeReport
+from heapfast.scrape.round import Deliver, Kit, Round, ScrapeObserver, ScrapeReport
 from heapfast.scrape.target import Target, host_port
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ class ScrapeManager:
         deadline_seconds: after which a scrape returns, whoever is missing. It should end before the next window.
         deliver_late: takes answers that came later than that; None drops them.
         jitter: numbers from 0 to 1 for back-off.
+        observer: is told of scrapes and rounds; None for nobody.
+
+    Attributes:
+        began_ns: wall clock at the start of the last round; 0 before the first.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class ScrapeManager:
         deadline_seconds: float = DEADLINE_SECONDS,
         deliver_late: Deliver | None = None,
         jitter: Callable[[], float] = random.random,
+        observer: ScrapeObserver | None = None,
     ) -> None:
         if (MAX_SPREAD_SECONDS if spread_seconds is None else spread_seconds) >= deadline_seconds:
             raise ValueError(f"BUG: a spread of {spread_seconds} s does not end before {deadline_seconds} s")
@@ -67,7 +72,8 @@ class ScrapeManager:
         self._port = port
         self._spread_seconds = spread_seconds
         self._deadline_seconds = deadline_seconds
-        self._kit = Kit(source, source.new_rows(), clock, self.counters, deliver_late, jitter)
+        self._kit = Kit(source, source.new_rows(), clock, self.counters, deliver_late, jitter, observer)
+        self.began_ns = 0
         self._targets: dict[str, Target] = {}
         self._ordered: list[Target] = []
         self._is_scraping = False
@@ -103,6 +109,8 @@ class ScrapeManager:
             self._ordered.remove(target)
             target.is_removed = True
             target.connection.close()
+            if self._kit.observer is not None:
+                self._kit.observer.forget(name)
 
     async def scrape(self, window: Window, deliver: Deliver) -> ScrapeReport:
         """Ask every target once.
@@ -116,11 +124,15 @@ class ScrapeManager:
         if self._is_scraping:
             raise RuntimeError("BUG: a scrape was asked for while another is under way")
         self._is_scraping = True
+        self.began_ns = self._kit.clock.now_ns()
         try:
             scrape_round = Round(self._kit, tuple(self._ordered), window, deliver)
-            return await scrape_round.run(self.spread_seconds, self._deadline_seconds)
+            report = await scrape_round.run(self.spread_seconds, self._deadline_seconds)
         finally:
             self._is_scraping = False
+        if self._kit.observer is not None:
+            self._kit.observer.observe_round(report.took_seconds)
+        return report
 
     def close(self) -> None:
         """Closes every connection and the client; requests in flight fail."""

@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from heapfast.clock import Clock
 from heapfast.errors import ParseError, ScrapeError
@@ -76,6 +76,14 @@ class ScrapeReport:
     took_seconds: float
 
 
+class ScrapeObserver(Protocol):
+    """Who counts scrapes under names of its own. Called on the loop; must not raise."""
+
+    def observe_request(self, node: str, start_ns: int, seconds: float, *, is_success: bool) -> None: ...
+    def observe_round(self, seconds: float) -> None: ...
+    def forget(self, node: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Kit:
     """What every round needs.
@@ -84,6 +92,7 @@ class Kit:
         rows: filled anew for each answer.
         deliver_late: takes answers that came after their round was over; None drops them unread.
         jitter: gives numbers from 0 to 1.
+        observer: is told of every scrape that has ended; None for nobody.
     """
 
     source: Source
@@ -92,6 +101,7 @@ class Kit:
     counters: ScrapeCounters
     deliver_late: Deliver | None
     jitter: Callable[[], float]
+    observer: ScrapeObserver | None = None
 
 
 class Round:
@@ -206,6 +216,10 @@ class Round:
         if not target.is_removed:
             self._note(target, len(body or b""), error)
             kit.counters.observe(target.outcome, scrape_seconds, len(body or b""))
+            if kit.observer is not None:
+                kit.observer.observe_request(
+                    target.name, target.started_ns, answered - target.started, is_success=error is None
+                )
         if self._is_open:
             self._delivered += error is None
             self._failed += error is not None

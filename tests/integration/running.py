@@ -161,7 +161,7 @@ async def run_daemon(source: str, clock: SteppedClock, *flags: str) -> AsyncIter
     """Runs a daemon as daemon.serve does, with the clock put in, until the block ends."""
     words = [f"--source={source}", f"--metric-resolution={STEP_SECONDS}s", "--listen-ip=127.0.0.1", "--heapster-port=0"]
     options = build_options([*words, *flags], {})
-    sockets = bind(options.api)
+    sockets = bind(options)
     access = resolve(source_options(options.kube), environ={})
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     async with contextlib.AsyncExitStack() as stack:

@@ -12,6 +12,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -38,13 +39,18 @@ def deaf() -> Iterator[int]:
         yield holder.getsockname()[1]
 
 
+def listening_on(**api: Any) -> list[socket.socket]:
+    """What the daemon would listen on with Heapster's port there, and no other."""
+    return bind(cast(Options, SimpleNamespace(api=ApiOptions(**api), secure=None)))
+
+
 def close_all(sockets: list[socket.socket]) -> None:
     for one in sockets:
         one.close()
 
 
 def test_one_address_is_one_socket() -> None:
-    sockets = bind(ApiOptions(listen_ip="127.0.0.1", port=0))
+    sockets = listening_on(listen_ip="127.0.0.1", port=0)
     try:
         [bound] = sockets
         host, port = bound.getsockname()
@@ -56,7 +62,7 @@ def test_one_address_is_one_socket() -> None:
 
 
 def test_no_address_means_all_of_both_families() -> None:
-    sockets = bind(ApiOptions(port=0))
+    sockets = listening_on(port=0)
     try:
         port = sockets[0].getsockname()[1]
         assert len(sockets) == 1
@@ -73,7 +79,7 @@ def test_a_machine_without_ipv6_listens_on_the_other(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(
         socket, "getaddrinfo", lambda host, port, **more: resolve(host, port, family=socket.AF_INET, **more)
     )
-    sockets = bind(ApiOptions(port=0))
+    sockets = listening_on(port=0)
     try:
         assert [(one.family, one.getsockname()[0]) for one in sockets] == [(socket.AF_INET, "0.0.0.0")]
     finally:
@@ -82,7 +88,7 @@ def test_a_machine_without_ipv6_listens_on_the_other(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="NO IPV6: this machine has no address to listen on")
 def test_an_ipv6_address_is_one_socket() -> None:
-    sockets = bind(ApiOptions(listen_ip="::1", port=0))
+    sockets = listening_on(listen_ip="::1", port=0)
     try:
         assert [one.getsockname()[0] for one in sockets] == ["::1"]
     finally:
@@ -92,7 +98,7 @@ def test_an_ipv6_address_is_one_socket() -> None:
 def test_a_port_in_use_is_said_in_one_line(taken: int) -> None:
     for address, shown in (("127.0.0.1", "127.0.0.1"), ("", "*")):
         with pytest.raises(ConfigError) as caught:
-            bind(ApiOptions(listen_ip=address, port=taken))
+            listening_on(listen_ip=address, port=taken)
         assert str(caught.value) == (
             f"cannot listen on {shown}:{taken} (--listen-ip, --heapster-port): Address already in use"
         )
@@ -105,7 +111,7 @@ def test_a_port_in_use_is_said_in_one_line(taken: int) -> None:
 )
 def test_an_address_that_cannot_be_had_is_said_in_one_line(address: str, why: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        bind(ApiOptions(listen_ip=address, port=0))
+        listening_on(listen_ip=address, port=0)
     assert str(caught.value) == f"cannot listen on {address}:0 (--listen-ip, --heapster-port): {why}"
 
 
@@ -115,7 +121,7 @@ def test_a_name_that_nobody_knows_is_said_in_one_line(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(ConfigError, match=r"nowhere:80 \(.*\): Name or service not known$"):
-        bind(ApiOptions(listen_ip="nowhere", port=80))
+        listening_on(listen_ip="nowhere", port=80)
 
 
 def test_without_a_certificate_there_is_no_tls() -> None:
@@ -140,7 +146,7 @@ class Ending:
         self._error = error
         self._ends = ends
 
-    async def run(self, *windows: object) -> None:
+    async def run(self) -> None:
         if self._error is not None:
             raise self._error
         if not self._ends:
@@ -167,14 +173,14 @@ class Access:
 
 def make_daemon(*reflectors: Ending, pipeline: Ending | None = None, access: Access | None = None) -> Daemon:
     nothing = cast(Any, None)
+    tasks = {f"reflector {i}": reflector.run for i, reflector in enumerate(reflectors)}
     return Daemon(
         access=cast(Any, access or Access()),
-        reflectors=cast(Any, list(reflectors)),
-        pipeline=cast(Any, pipeline or Ending()),
-        windows=nothing,
-        host=nothing,
+        hosts=[],
         store=nothing,
         scraper=nothing,
+        pipeline=nothing,
+        tasks={**tasks, "pipeline": (pipeline or Ending()).run},
     )
 
 
