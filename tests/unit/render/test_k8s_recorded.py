@@ -129,8 +129,7 @@ def value_of(body: bytes, encoding: Encoding, match: ModuleType) -> dict[str, An
         value: dict[str, Any] = match.protobuf(body)
         return value | {"kind": value["$kind"], "apiVersion": value["$apiVersion"]}
     if encoding is Encoding.JSON:
-        value = json.loads(body)
-        return value
+        return dict(json.loads(body))
     lines = body.decode().splitlines()
     return {line.partition(":")[0]: line.partition(": ")[2] for line in lines if not line.startswith((" ", "-"))}
 
