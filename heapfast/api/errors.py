@@ -11,10 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from heapfast.api.kubernetes_errors import KubernetesError, forbidden, internal, invalid_options, unauthorized
+from heapfast.api.kubernetes_errors import (
+    HTML_ESCAPES,
+    KubernetesError,
+    forbidden,
+    internal,
+    invalid_options,
+    unauthorized,
+)
 from heapfast.auth.refusals import Forbidden, Unauthenticated, Undecided
 from heapfast.errors import AuthError, HeapfastError, QueryError
 from heapfast.query.list_options import InvalidOptions
+from heapfast.query.quoting import quote
 from heapfast.render.status import Status
 
 TEXT = "text/plain; charset=utf-8"
@@ -79,10 +87,18 @@ def kubernetes_status(error: Exception) -> Status:
             return unauthorized()
         case Forbidden():
             return forbidden(error)
-        case Undecided():
-            return internal(error.why)
         case _:
             return internal("an error on the server prevented the request from succeeding")
+
+
+def undecided_text(error: Undecided, target: str) -> bytes:
+    """Say that nobody could say whether a caller may: the one refusal that API servers make without a Status.
+
+    Args:
+        target: path and query as they were asked for.
+    """
+    text = f"Internal Server Error: {quote(target)}: {error.why}\n"
+    return text.translate(HTML_ESCAPES).encode("utf-8", "surrogateescape")
 
 
 # What the routers answer, as Go's libraries word it.

@@ -15,13 +15,15 @@ from typing import Any, Final
 
 import falcon.asgi
 
-from heapfast.api.errors import TEXT
+from heapfast.api.errors import TEXT, undecided_text
 from heapfast.api.kubernetes_responders import put_error, put_nothing, put_timed_out
 from heapfast.api.probes import PROBE_PATHS
 from heapfast.api.request import Request
+from heapfast.api.responders import put_plain
 from heapfast.api.secure_state import SecureState
 from heapfast.auth.chain import Asked, Gate
 from heapfast.auth.identity import MASTERS_GROUP
+from heapfast.auth.refusals import Undecided
 from heapfast.errors import HeapfastError
 from heapfast.query.timeout import parse_timeout_ns
 from heapfast.units import NS_PER_SECOND
@@ -92,6 +94,10 @@ class Filters:
             is_limited = req.scope["path"] not in PROBE_PATHS
             if self._gate is not None and await self._is_master(self._gate, req, resp):
                 is_limited = False
+        except Undecided as error:
+            put_plain(resp, 500, undecided_text(error, _target(req)), nosniff=True)
+            resp.complete = True
+            return
         except HeapfastError as error:
             put_error(req, resp, error)
             resp.complete = True
@@ -126,6 +132,11 @@ class Filters:
         if admission.warning:
             resp.set_header("warning", admission.warning)
         return MASTERS_GROUP in admission.user.groups
+
+
+def _target(req: Request) -> str:
+    path: bytes = req.scope.get("raw_path") or req.scope["path"].encode()
+    return (path + b"?" + req.raw_query if req.raw_query else path).decode("utf-8", "surrogateescape")
 
 
 def _put_expectation_failed(resp: falcon.asgi.Response) -> None:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 GROUP: Final = "metrics.k8s.io"
 
-_HTML: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+#: For texts with a caller's words in them, which a browser may show.
+HTML_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 class KubernetesError(HeapfastError):
@@ -102,7 +103,7 @@ def unauthorized() -> Status:
 
 def forbidden(refusal: Forbidden) -> Status:
     asked = refusal.attributes
-    text = _forbidden_text(refusal.user.name, asked).translate(_HTML)
+    text = _forbidden_text(refusal.user.name, asked).translate(HTML_ESCAPES)
     if refusal.reason:
         text = f"{text}: {refusal.reason}"
     if not asked.resource:

@@ -51,7 +51,7 @@ DIFFERENCES = (
     Difference(
         "issue 3, part 3",
         "metrics.k8s.io/v1 is served too, and is the preferred version.",
-        ("discovery", "discovery/", "empty/discovery", "paths", "openapi"),
+        ("discovery", "discovery/", "empty/discovery", "paths", "openapi", "auth/"),
         settle.versions,
     ),
     Difference(
@@ -60,8 +60,14 @@ DIFFERENCES = (
         ("params/list", "params/list-ns"),
         settle.pages,
     ),
-    Difference("own words", "/version says which version of heapfast it is.", ("pretty",), settle.own_version),
-    Difference("design.md, B22", "There is no pprof: it looks into Go programs.", ("paths",), settle.no_debug),
+    Difference("own words", "/version says which version of heapfast it is.", ("pretty", "auth/"), settle.own_version),
+    Difference(
+        "issue 3, part 5",
+        "Nobody acts as somebody else: kube-apiserver has resolved impersonation before it asks.",
+        ("auth/impersonate",),
+        settle.no_impersonation,
+    ),
+    Difference("design.md, B22", "There is no pprof: it looks into Go programs.", ("paths", "auth/"), settle.no_debug),
     Difference(
         "section 10 of the specification",
         "OpenAPI documents come as JSON alone, which is what the aggregation layer asks for.",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 FOLDER = "conformance/metrics-server"
-SCENARIOS = ("plain", "large", "nodes", "parse", "kwok", "rates-10s", "rates-15s")
+SCENARIOS = ("plain", "large", "nodes", "parse", "kwok", "rates-10s", "rates-15s", "auth")
 
 Json = dict[str, Any]
 

@@ -39,6 +39,7 @@ from heapfast.units import NS_PER_SECOND
 from heapfast.wire._resource import parse_resource
 from heapfast.wire._rows import Rows
 from tests.conformance.metrics_server.exchange import Exchange
+from tests.conformance.metrics_server.identities import Identities, certificates_of
 from tests.conformance.metrics_server.recordings import Json, Scenario, nanoseconds
 from tests.unit.api.client import Answer, ask
 
@@ -73,6 +74,7 @@ class Replay:
             "pods": (Kind.POD, PODS, PodEnricher(self.store, self.running, copier, gate)),
         }
         self._rows = Rows()
+        self._identities = Identities(scenario) if scenario.name == "auth" else None
         state = SecureState(
             store=self.store,
             latest=self.store.latest,
@@ -82,6 +84,7 @@ class Replay:
             pod_roster=self.rosters[Kind.POD],
             clock=self.clock,
             resolution_ns=resolution_ns,
+            gate=None if self._identities is None else self._identities.gate,
             # The reference is ready when it has metrics.
             needs_metrics=True,
         )
@@ -96,12 +99,18 @@ class Replay:
                 self._change(entry["resource"], "ADDED", item)
         for step in self.scenario.steps:
             for entry in step.answers:
-                self._answer(entry)
+                self._answer(entry, nanoseconds(entry["at"]))
             for vector in step.vectors:
                 yield await self._exchange(vector)
             for entry in step.events:
-                self._change(entry["resource"], entry["type"], entry["object"])
+                if entry["resource"] == "configmaps" and self._identities is not None:
+                    self._identities.use(entry["object"]["data"])
+                else:
+                    self._change(entry["resource"], entry["type"], entry["object"])
             for vector in step.late_vectors:
+                # By now the kubelets have repeated themselves.
+                for entry in step.answers if step is self.scenario.steps[-1] else ():
+                    self._answer(entry, nanoseconds(vector["now"]))
                 yield await self._exchange(vector)
 
     def _change(self, name: str, type_: str, thing: Json) -> None:
@@ -115,9 +124,8 @@ class Replay:
             enricher.upsert(plain)
             self.rosters[kind].put(self.store.find(kind, *names), plain.labels)
 
-    def _answer(self, entry: Json) -> None:
+    def _answer(self, entry: Json, at_ns: int) -> None:
         """One answer of one kubelet; a node that gives none keeps what it had."""
-        at_ns = nanoseconds(entry["at"])
         is_good = entry.get("mode") not in _BROKEN and entry.get("status") == 200
         if is_good:
             try:
@@ -153,6 +161,8 @@ class Replay:
 
     async def _ask(self, app: Any, vector: Json) -> Answer:
         self.clock.set_ns(nanoseconds(vector["now"]))
+        if self._identities is not None:
+            self._identities.set_ns(self.clock.now_ns())
         request = vector["request"]
         path = request["path"]
         headers = [(name, value) for name, value in request["headers"]]
@@ -162,7 +172,7 @@ class Replay:
             plain = [header for header in headers if "@ETAG@" not in header[1]]
             etag = (await ask(app, path, request["method"], tuple(plain))).headers.get("etag", "")
             headers = [(name, value.replace("@ETAG@", etag)) for name, value in headers]
-        return await ask(app, path, request["method"], tuple(headers))
+        return await ask(app, path, request["method"], tuple(headers), certificates=certificates_of(vector))
 
     async def _hash_of(self, app: Any, path: str) -> str:
         index = json.loads((await ask(app, "/openapi/v3")).body)

@@ -41,6 +41,8 @@ def pages(exchange: Exchange) -> bool:
 
 def own_version(exchange: Exchange) -> bool:
     """All members of /version are there, with our values."""
+    if exchange.path != "/version" or exchange.want_status != 200:
+        return False
     members = json.loads(exchange.vector["response"]["body"])
     exchange.vector["match"]["ignore"] = [f"$.{member}" for member in members]
     return True
@@ -59,6 +61,12 @@ def no_protobuf(exchange: Exchange) -> bool:
     if "+protobuf" not in json.dumps(exchange.vector["request"]["headers"]):
         return False
     exchange.expect_status(406)
+    return True
+
+
+def no_impersonation(exchange: Exchange) -> bool:
+    """Nobody is let act as somebody else."""
+    exchange.expect_status(403, content_type="application/json")
     return True
 
 

@@ -94,7 +94,6 @@ REFUSALS: dict[str, tuple[AuthError, int, dict[str, Any]]] = {
         403,
         {"message": 'forbidden: User "bob" cannot get path "/metrics": no', "details": {}},
     ),
-    "nobody knows": (Undecided("the API server is away"), 500, {"reason": "InternalError"}),
 }
 
 
@@ -105,6 +104,13 @@ async def test_refusals_are_statuses(case: str) -> None:
     assert answer.status == answer.json["code"] == code
     assert members.items() <= answer.json.items()
     assert answer.headers.get("x-content-type-options") == ("nosniff" if code == 403 else None)
+
+
+async def test_what_nobody_could_decide_is_a_text() -> None:
+    cluster = SecureCluster(gate=ScriptedGate(Undecided("the API server is away")))
+    answer = await cluster.get("pods?a=%20<", accept="application/yaml")
+    assert (answer.status, answer.headers["content-type"]) == (500, "text/plain; charset=utf-8")
+    assert answer.text == f'Internal Server Error: "{PREFIX}/pods?a=%20&lt;": the API server is away\n'
 
 
 async def test_refusals_come_in_the_accepted_form() -> None:

@@ -1,0 +1,54 @@
+"""Who asks in the scenario `auth`: a gate whose API server answers by the recorded policy.
+
+In      a Scenario
+Out     Identities: the gate for the app, and the certificates of each vector
+Callers replay.py
+Source  README.md of the recordings, "Identities"
+Never   compares reviews: tests/unit/auth does
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from heapfast.api.params import parse_query
+from heapfast.auth.attributes import QueryParsers
+from heapfast.auth.config_map import read_settings
+from heapfast.query.field_selector import parse_field_selector
+from heapfast.query.selector import parse_selector
+from tests.unit.auth import certificates
+from tests.unit.auth.gates import Door
+from tests.unit.auth.test_recorded import Policy, with_certificates
+
+if TYPE_CHECKING:
+    from tests.conformance.metrics_server.recordings import Json, Scenario
+
+
+class Identities:
+    """See the module."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        policy = Policy(scenario.about["policy"])
+        self._door = Door(
+            policy.review_token,
+            policy.review_access,
+            config_map=with_certificates(scenario.about["configmap"]),
+            parsers=QueryParsers(parse_query, parse_selector, parse_field_selector),
+        )
+        self.gate = self._door.gate
+
+    def set_ns(self, now_ns: int) -> None:
+        """Moves the gate's clock, by which certificates and cached reviews end."""
+        self._door.clock.set_ns(now_ns)
+
+    def use(self, config_map: dict[str, str]) -> None:
+        """Takes what the config map says now."""
+        self._door.trust.use_cluster(read_settings(with_certificates(config_map)))
+
+
+def certificates_of(vector: Json) -> list[str] | None:
+    """What the TLS client showed; None where that does not matter."""
+    identity = vector["identity"]
+    if "certificate" not in identity:
+        return None
+    return [certificates.client(identity["certificate"])] if identity["certificate"] else []
