@@ -91,7 +91,7 @@ async def test_a_daemon_that_comes_first_waits_and_serves() -> None:
         daemon = cluster.daemon
         await cluster.errors_come("connect")
         assert await daemon.text("/readyz") == (
-            500, "not ready: the API server's list of nodes, namespaces, pods is not complete\n",
+            500, "not ready: the API server's list of nodes, pods, namespaces is not complete\n",
         )  # fmt: skip
         assert (await daemon.text("/livez"))[0] == 200
         # Without nodes there are batches all the same, with nothing in them.

@@ -105,7 +105,7 @@ async def test_a_wrong_token_is_a_status_that_everybody_can_read() -> None:
             await daemon.until('heapfast_kube_errors_total{reason="status_401",resource="nodes"}', 1)
             assert await daemon.text("/readyz") == (
                 500,
-                "not ready: the API server's list of nodes, namespaces, pods is not complete\n",
+                "not ready: the API server's list of nodes, pods, namespaces is not complete\n",
             )
             assert (await daemon.text("/livez"))[0] == 200
 
