@@ -1,0 +1,1 @@
+"""The daemon under load: whole processes against the simulated cluster, over real sockets."""
