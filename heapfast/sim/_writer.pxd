@@ -85,10 +85,11 @@ cdef inline void put_padded(out_t* out, int64_t value, int width) noexcept nogil
 
 cdef inline void put_hex(out_t* out, uint64_t value, int width) noexcept nogil:
     """The lowest `width` hex digits of value."""
+    cdef const char* names = b"0123456789abcdef"
     cdef char digits[16]
     cdef int i
     for i in range(width):
-        digits[width - 1 - i] = b"0123456789abcdef"[value & 15]
+        digits[width - 1 - i] = names[value & 15]
         value >>= 4
     put(out, digits, width)
 
