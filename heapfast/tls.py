@@ -1,8 +1,8 @@
-"""TLS contexts, for asking kubelets and for serving.
+"""TLS contexts, for asking and for serving.
 
-In      paths of PEM files
+In      PEM, or paths of PEM files
 Out     ssl.SSLContext, TLS 1.2 and up, HTTP/1.1 alone
-Callers daemon
+Callers kube.access for asking; daemon and secure_port for serving
 Source  spec/heapster-pipeline.md 3.2 for kubelets; spec/heapster-rest.md B9 for client certificates;
         spec/metrics-k8s-io.md 12 for certificates that change
 Never   asks for a passphrase, or names more of a key than its file
@@ -22,39 +22,23 @@ from heapfast.errors import ConfigError
 _NO_CHECK_TIME: Final = ssl.VerifyFlags(0x200000)
 
 
-def client_context(
-    *,
-    ca_file: str | Path | None = None,
-    cert_file: str | Path | None = None,
-    key_file: str | Path | None = None,
-    insecure: bool = False,
-    check_hostname: bool = True,
-) -> ssl.SSLContext:
-    """Make the context that kubelets are asked with.
+def client_context(*, ca_pem: str | None, insecure: bool = False) -> ssl.SSLContext:
+    """Make the context that an API server or kubelets are asked with.
 
     Args:
-        ca_file: certificates to trust instead of the machine's own; None for the machine's.
-        cert_file: client certificate; None for none.
-        key_file: its key; None when it is in cert_file.
-        insecure: take any certificate. The CA is not read then.
-        check_hostname: the certificate must name the address that was dialled. Kubelets that sign
-            their certificates themselves name the node, and not its address.
+        ca_pem: PEM of the authorities to trust instead of the machine's own; None for the machine's.
+        insecure: take any certificate.
 
     Raises:
-        ConfigError: a file cannot be read or is not what it should be.
+        ssl.SSLError: ca_pem holds no certificate.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = ssl.create_default_context(cadata=ca_pem)
     _harden(context)
+    # On from Python 3.13, and refuses CAs without a key identifier, which many clusters have.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    else:
-        context.check_hostname = check_hostname
-        _load_ca(context, ca_file)
-    if cert_file is not None:
-        load_pair(context, cert_file, key_file)
-    elif key_file is not None:
-        raise ConfigError(f"cannot use the key {key_file}: got no certificate, want both")
     return context
 
 
@@ -202,10 +186,7 @@ def _harden(context: ssl.SSLContext) -> None:
     context.set_alpn_protocols(["http/1.1"])
 
 
-def _load_ca(context: ssl.SSLContext, ca_file: str | Path | None) -> None:
-    if ca_file is None:
-        context.load_default_certs()
-        return
+def _load_ca(context: ssl.SSLContext, ca_file: str | Path) -> None:
     _check_readable("CA", ca_file)
     try:
         context.load_verify_locations(cafile=ca_file)

@@ -158,7 +158,7 @@ def main() -> dict[str, dict[str, tuple[float, float]]]:
         authority = Authority("bench-ca")
         (folder / "ca.crt").write_bytes(authority.pem)
         (folder / "server.pem").write_bytes(b"".join(authority.sign_server("bench", ["127.0.0.1"])))
-        context = client_context(ca_file=folder / "ca.crt")
+        context = client_context(ca_pem=(folder / "ca.crt").read_text())
         for size in BODY_BYTES:
             command = [sys.executable, "-m", "bench.micro.scrape", "--serve", str(size), name]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:

@@ -16,6 +16,7 @@ from functools import cached_property
 import msgspec
 
 from heapfast.kube.credentials import ClientCertificate, Credentials
+from heapfast.tls import client_context
 
 
 class ApiAccess(msgspec.Struct, frozen=True, dict=True, kw_only=True):
@@ -88,12 +89,7 @@ class ApiAccess(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return self._make_context(insecure=self.insecure, ca_pem=self.ca_pem)
 
     def _make_context(self, *, insecure: bool, ca_pem: str | None) -> ssl.SSLContext:
-        context = ssl.create_default_context(cadata=ca_pem)
-        # On from Python 3.13, and refuses CAs without a key identifier, which many clusters have.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        if insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+        context = client_context(ca_pem=ca_pem, insecure=insecure)
         certificate = self.credentials.certificate()
         if certificate is not None:
             _load_certificate(context, certificate)
