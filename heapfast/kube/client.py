@@ -33,6 +33,8 @@ POST_TIMEOUT_SECONDS: Final = 10.0
 WATCH_GRACE_SECONDS: Final = 30.0
 #: One line of a watch is one object. etcd takes 1.5 MB at most by default.
 MAX_LINE_BYTES: Final = 32 * 1024 * 1024
+#: A page of a list has 500 objects: a few megabytes where they are usual, and 750 at etcd's limit.
+MAX_BODY_BYTES: Final = 1024 * 1024 * 1024
 MAX_ERROR_BODY_BYTES: Final = 64 * 1024
 
 _status_decoder: Final = msgspec.json.Decoder(Status)
@@ -66,7 +68,7 @@ class KubeClient:
         """
         limits = ClientTimeout(total=GET_TIMEOUT_SECONDS, sock_connect=CONNECT_TIMEOUT_SECONDS)
         async with self._answer(path, params or {}, limits) as response:
-            return await response.read()
+            return await _read_body(path, response)
 
     async def post(self, path: str, body: bytes, params: Mapping[str, str] | None = None) -> bytes:
         """Post JSON and fetch the whole answer.
@@ -76,7 +78,7 @@ class KubeClient:
         """
         limits = ClientTimeout(total=POST_TIMEOUT_SECONDS, sock_connect=CONNECT_TIMEOUT_SECONDS)
         async with self._answer(path, params or {}, limits, body) as response:
-            return await response.read()
+            return await _read_body(path, response)
 
     @asynccontextmanager
     async def watch(
@@ -193,6 +195,19 @@ async def _lines(path: str, stream: aiohttp.StreamReader) -> AsyncGenerator[byte
             )
     if pending:
         yield bytes(pending)
+
+
+async def _read_body(path: str, response: aiohttp.ClientResponse) -> bytes:
+    """A whole body, but no more than could be one."""
+    pieces = []
+    size = 0
+    async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > MAX_BODY_BYTES:
+            response.close()
+            raise KubeError(f"cannot get {path}: got over {MAX_BODY_BYTES} bytes, want a page", reason="too_large")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 async def _answer_error(verb: str, path: str, response: aiohttp.ClientResponse) -> KubeError:
