@@ -1,4 +1,4 @@
-"""`heapfast parse FILE`: what a parser reads from a kubelet's answer, run by hand.
+"""What a parser reads from a kubelet's answer, run by hand as `heapfast parse FILE`.
 
 In      the bytes of a file, and which source they come from
 Out     a table, one entity a row; for bytes that are no answer, the place the error points at
@@ -17,18 +17,21 @@ from rich.table import Table
 
 from heapfast.errors import ParseError
 from heapfast.wire._cadvisor import parse_cadvisor
+from heapfast.wire._resource import parse_resource
 from heapfast.wire._rows import Rows
 from heapfast.wire._summary import parse_summary
 
-Kind = Literal["summary", "cadvisor"]
+Kind = Literal["summary", "cadvisor", "resource"]
 
-PARSERS: Final = {"summary": parse_summary, "cadvisor": parse_cadvisor}
+PARSERS: Final = {"summary": parse_summary, "cadvisor": parse_cadvisor, "resource": parse_resource}
 EXCERPT_BYTES: Final = 36
 RESOURCE_LABELS: Final = ("type", "make", "model", "id")
 
 
 def guess_kind(body: bytes) -> Kind:
-    """Tells the sources apart by a name that only one of them uses."""
+    """Tells the sources apart by how JSON begins, and by a name that only one of them uses."""
+    if not body.lstrip().startswith((b"{", b"[")):
+        return "resource"
     return "summary" if b'"nodeName"' in body or b'"podRef"' in body else "cadvisor"
 
 
