@@ -1,10 +1,12 @@
 """The simulated Kubernetes API server.
 
 In      HTTP on a loopback port, plain or TLS
-Out     nodes, pods and namespaces (list, get, watch), discovery, reviews; the daemon's own paths, forwarded; /sim/
+Out     nodes, pods, namespaces and config maps (list, get, watch), discovery, reviews; /sim/; the daemon's
+        own paths, forwarded
 Callers main
 Source  spec/metrics-k8s-io.md 2, 11, 14.1; what `kubectl get` and client libraries ask for
-Never   writes an object: the model changes by churn and by /sim/ alone
+Never   writes an object: the model changes by churn and by /sim/ alone; decides who may read metrics, which it
+        leaves to the daemon, so that a test meets the daemon's own refusals
 
 aiohttp serves it: a list of 150,000 pods (252 MB) costs 2.2 s of CPU, of which 1.3 s is the making of the
 objects, so that a leaner server could gain little. The kubelets, where it gains much, have their own.
@@ -13,7 +15,6 @@ objects, so that a leaner server could gain little. The kubelets, where it gains
 from __future__ import annotations
 
 import asyncio
-import hmac
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -26,6 +27,7 @@ from heapfast.errors import QueryError
 from heapfast.sim import discovery, reviews
 from heapfast.sim.control import Control
 from heapfast.sim.forward import AGGREGATED_PREFIX, Forwarder, service_proxy_target
+from heapfast.sim.identities import Caller, Identities
 from heapfast.sim.lists import get_object, list_objects
 from heapfast.sim.resources import Resource
 from heapfast.sim.statuses import status_response
@@ -53,7 +55,7 @@ class ApiServer:
         forwarder: Forwarder,
         clock: Clock,
         *,
-        token: str,
+        identities: Identities,
         bookmark_seconds: float,
         tls: ssl.SSLContext | None,
     ) -> None:
@@ -62,8 +64,7 @@ class ApiServer:
         self._resources = resources
         self._forwarder = forwarder
         self._clock = clock
-        self._authorization = f"bearer {token}" if token else ""
-        self._token = token
+        self._identities = identities
         self._bookmark_seconds = bookmark_seconds
         self._tls = tls
         self._watches: set[asyncio.Task[Any]] = set()
@@ -117,15 +118,19 @@ class ApiServer:
 
     @web.middleware
     async def _authentication(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self._authorization and request.path not in PROBES and not self._is_known(request):
+        if request.path in PROBES:
+            return await handler(request)
+        caller = self._identify(request)
+        if caller is None:
             return status_response(401, "Unauthorized")
+        if not (caller.is_administrator or request.path in discovery.DOCUMENTS or _is_aggregated(request)):
+            verb = request.method.lower()
+            return status_response(403, f'forbidden: User "{caller.name}" cannot {verb} path "{request.path}"')
         return await handler(request)
 
-    def _is_known(self, request: web.Request) -> bool:
-        if request.transport is not None and request.transport.get_extra_info("peercert"):
-            return True
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        return hmac.compare_digest(f"{scheme.lower()} {token}".encode(), self._authorization.encode())
+    def _identify(self, request: web.Request) -> Caller | None:
+        tls = request.transport.get_extra_info("ssl_object") if request.transport is not None else None
+        return self._identities.identify(request.headers.get("Authorization", ""), tls)
 
     # -- handlers -----------------------------------------------------------------------------
 
@@ -163,19 +168,25 @@ class ApiServer:
         return handle
 
     async def _token_review(self, request: web.Request) -> web.Response:
-        return _created(reviews.review_token(await request.read(), self._token))
+        return _created(reviews.review_token(await request.read(), self._identities))
 
     async def _access_review(self, request: web.Request) -> web.Response:
-        return _created(reviews.review_access(await request.read()))
+        return _created(reviews.review_access(await request.read(), self._identities))
 
     async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
         """Answers what no route of its own fits: the daemon's paths, else 404."""
-        if request.path == AGGREGATED_PREFIX or request.path.startswith(AGGREGATED_PREFIX + "/"):
-            return await self._forwarder.forward(request, request.raw_path)
+        caller = self._identify(request)
+        assert caller is not None, "BUG: nobody unknown comes this far"
+        if _is_aggregated(request):
+            return await self._forwarder.forward(request, request.raw_path, caller)
         target = service_proxy_target(request.raw_path)
         if target is not None:
-            return await self._forwarder.forward(request, target)
+            return await self._forwarder.forward(request, target, caller)
         return status_response(404, "the server could not find the requested resource")
+
+
+def _is_aggregated(request: web.Request) -> bool:
+    return request.path == AGGREGATED_PREFIX or request.path.startswith(f"{AGGREGATED_PREFIX}/")
 
 
 def _created(value: dict[str, Any]) -> web.Response:

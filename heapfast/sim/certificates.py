@@ -61,18 +61,27 @@ class Authority:
             [(x509.SubjectAlternativeName(names), False), (_usage(ExtendedKeyUsageOID.SERVER_AUTH), False)],
         )
 
-    def sign_client(self, name: str, group: str = "") -> tuple[bytes, bytes]:
-        """A client certificate (CN = user, O = group) and its key, both PEM."""
+    def sign_client(
+        self, name: str, group: str = "", *, not_after: datetime.datetime | None = None
+    ) -> tuple[bytes, bytes]:
+        """A client certificate (CN = user, O = group) and its key, both PEM.
+
+        Args:
+            not_after: None = some weeks from now.
+        """
         subject = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
         if group:
             subject.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, group))
-        return self._sign(subject, [(_usage(ExtendedKeyUsageOID.CLIENT_AUTH), False)])
+        return self._sign(subject, [(_usage(ExtendedKeyUsageOID.CLIENT_AUTH), False)], not_after)
 
     def _sign(
-        self, subject: list[x509.NameAttribute[str]], extensions: list[tuple[x509.ExtensionType, bool]]
+        self,
+        subject: list[x509.NameAttribute[str]],
+        extensions: list[tuple[x509.ExtensionType, bool]],
+        not_after: datetime.datetime | None = None,
     ) -> tuple[bytes, bytes]:
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(x509.Name(subject), self._name, key)
+        builder = _builder(x509.Name(subject), self._name, key, not_after)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
@@ -90,14 +99,15 @@ class Certificates:
         ca_file, client_cert_file, client_key_file: what a client of API server and kubelets needs.
         front_proxy_ca_file, front_proxy_cert_file, front_proxy_key_file: how the API server shows itself to the
             daemon it forwards to.
+        front_proxy: who signed that; for tests that need another one.
     """
 
     def __init__(self, directory: Path, addresses: list[str]) -> None:
         self._directory = directory
         authority = Authority("simulated-cluster-ca")
-        front_proxy = Authority("simulated-front-proxy-ca")
+        self.front_proxy = Authority("simulated-front-proxy-ca")
         self.ca_file = self._write("ca.crt", authority.pem)
-        self.front_proxy_ca_file = self._write("front-proxy-ca.crt", front_proxy.pem)
+        self.front_proxy_ca_file = self._write("front-proxy-ca.crt", self.front_proxy.pem)
         api_hosts = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default.svc"]
         self._api_cert_file, self._api_key_file = self._write_pair(
             "api", authority.sign_server("kube-apiserver", api_hosts)
@@ -106,7 +116,7 @@ class Certificates:
             "client", authority.sign_client(CLIENT_NAME, CLIENT_GROUP)
         )
         self.front_proxy_cert_file, self.front_proxy_key_file = self._write_pair(
-            "front-proxy", front_proxy.sign_client(FRONT_PROXY_NAME)
+            "front-proxy", self.front_proxy.sign_client(FRONT_PROXY_NAME)
         )
         self._kubelet_contexts: dict[str, ssl.SSLContext] = {}
         for start in range(0, len(addresses), ADDRESSES_PER_CERTIFICATE):
@@ -152,16 +162,22 @@ class Certificates:
         return self._write(f"{name}.crt", pair[0]), self._write(f"{name}.key", pair[1])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    not_after: datetime.datetime | None = None,
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
+    not_after = not_after or now + datetime.timedelta(days=_VALID_DAYS)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=_VALID_DAYS))
+        .not_valid_before(min(now, not_after) - datetime.timedelta(hours=1))
+        .not_valid_after(not_after)
     )
 
 

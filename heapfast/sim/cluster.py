@@ -15,6 +15,7 @@ import copy
 
 from heapfast.sim import expected, loads, shapes
 from heapfast.sim._bodies import NodeBodies
+from heapfast.sim.config_maps import ConfigMap
 from heapfast.sim.loads import ContainerLoad, NetworkLoad, container_load, mix, network_load
 from heapfast.sim.options import SimulateOptions
 from heapfast.sim.registry import Registry, Versions
@@ -142,7 +143,7 @@ class Cluster:
     """Everything that is there.
 
     Attributes:
-        nodes, pods, namespaces: the registries.
+        nodes, pods, namespaces, config_maps: the registries; the last one is empty without TLS.
         hosts: machines in node order.
         workloads: what pods are made from.
         sampling_ms, spread_ms: the kubelets' sampling rhythm.
@@ -158,6 +159,7 @@ class Cluster:
         self.namespaces: Registry[Namespace] = Registry(versions, options.event_window)
         self.nodes: Registry[Node] = Registry(versions, options.event_window)
         self.pods: Registry[Pod] = Registry(versions, options.event_window)
+        self.config_maps: Registry[ConfigMap] = Registry(versions, options.event_window)
 
         # Whole seconds, so that start times read the same in every endpoint.
         origin_ms = now_ms // 1000 * 1000

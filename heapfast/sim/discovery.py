@@ -53,11 +53,12 @@ DOCUMENTS: dict[str, Any] = {
         "groups": [
             _group("authentication.k8s.io", "v1"),
             _group("authorization.k8s.io", "v1"),
-            _group("metrics.k8s.io", "v1beta1"),
+            _group("metrics.k8s.io", "v1", "v1beta1"),
         ],
     },
     "/api/v1": _resources(
         "v1",
+        _resource("configmaps", "configmap", "ConfigMap", True, _READ, "cm"),
         _resource("namespaces", "namespace", "Namespace", False, _READ, "ns"),
         _resource("nodes", "node", "Node", False, _READ, "no"),
         _resource("pods", "pod", "Pod", True, _READ, "po"),

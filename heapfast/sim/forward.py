@@ -4,22 +4,26 @@ In      requests below /apis/metrics.k8s.io, and below the service proxy of Heap
 Out     the daemon's answers, streamed; 503 when it is away
 Callers apiserver.py
 Source  spec/metrics-k8s-io.md 11.4 for the headers
-Never   passes on Authorization, or decodes a body
+Never   passes on Authorization, decodes a body, or believes a client who claims to be a proxy
 """
 
 from __future__ import annotations
 
 import re
 import ssl
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from heapfast.sim.certificates import CLIENT_NAME
-from heapfast.sim.reviews import USER_GROUPS
 from heapfast.sim.statuses import status_response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from heapfast.sim.identities import Caller
 
 AGGREGATED_PREFIX: Final = "/apis/metrics.k8s.io"
 #: The name may be scheme:name:port, each of the outer ones left out.
@@ -30,6 +34,8 @@ _HOP_BY_HOP: Final = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade".split()
 )
 _NOT_FORWARDED: Final = _HOP_BY_HOP | {"authorization", "host", "content-length"}
+#: What a header name may hold as it stands; anything else in a key of `extra` is escaped.
+_HEADER_NAME_SAFE: Final = "!#$&'*+-.^_`|~"
 _CONNECT_SECONDS: Final = 5.0
 _CHUNK_BYTES: Final = 65536
 
@@ -57,10 +63,10 @@ class Forwarder:
     async def close(self) -> None:
         await self._session.close()
 
-    async def forward(self, request: web.Request, target: str) -> web.StreamResponse:
+    async def forward(self, request: web.Request, target: str, caller: Caller) -> web.StreamResponse:
         """Sends the request on to a path of the daemon (escaped, with query) and streams the answer back."""
-        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED]
-        headers += [("X-Remote-User", CLIENT_NAME), *(("X-Remote-Group", group) for group in USER_GROUPS)]
+        headers = [(name, value) for name, value in request.headers.items() if _passes(name.lower())]
+        headers += _headers_of(caller)
         headers += [
             ("X-Forwarded-For", request.remote or "127.0.0.1"),
             ("X-Forwarded-Uri", request.raw_path),
@@ -88,3 +94,18 @@ class Forwarder:
                 await response.write(chunk)
             await response.write_eof()
             return response
+
+
+def _passes(name: str) -> bool:
+    return name not in _NOT_FORWARDED and not name.startswith("x-remote-")
+
+
+def _headers_of(caller: Caller) -> Iterator[tuple[str, str]]:
+    yield "X-Remote-User", caller.name
+    if caller.uid:
+        yield "X-Remote-Uid", caller.uid
+    for group in caller.groups:
+        yield "X-Remote-Group", group
+    for key, values in caller.extra.items():
+        for value in values:
+            yield f"X-Remote-Extra-{quote(key, safe=_HEADER_NAME_SAFE)}", value

@@ -32,9 +32,11 @@ from heapfast.sim.apiserver import ApiServer
 from heapfast.sim.certificates import Certificates
 from heapfast.sim.churn import Churn
 from heapfast.sim.cluster import Cluster
+from heapfast.sim.config_maps import publish_trust
 from heapfast.sim.control import Control
 from heapfast.sim.faults import Faults, parse_fault
 from heapfast.sim.forward import Forwarder
+from heapfast.sim.identities import Identities
 from heapfast.sim.kubeconfig import write_kubeconfig
 from heapfast.sim.kubelet import KubeletServer
 from heapfast.sim.options import SimulateOptions, add_arguments, options_from_args
@@ -102,6 +104,7 @@ class SimulatedCluster:
         self.directory = self._make_directory()
         if options.tls:
             self.certificates = Certificates(self.directory, [host.address for host in self.cluster.hosts])
+            publish_trust(self.cluster, self.certificates)
         certificates = self.certificates
         self.kubelets = KubeletServer(
             self.cluster,
@@ -117,14 +120,14 @@ class SimulatedCluster:
             Control(self.cluster, self.churn, self.faults, self.kubelets, self.clock),
             Forwarder(options.daemon_url, certificates.front_proxy_context() if certificates else None),
             self.clock,
-            token=options.token,
+            identities=Identities(options.token, options.viewer_token, options.viewer_namespace),
             bookmark_seconds=options.bookmark_seconds,
             tls=certificates.api_context() if certificates else None,
         )
         self._cleanup.push_async_callback(self.api.stop)
         await self.api.start(options.api_port)
         self.kubeconfig = self.directory / "kubeconfig"
-        write_kubeconfig(self.kubeconfig, self.api.url, options.token, certificates)
+        write_kubeconfig(self.kubeconfig, self.api.url, options, certificates)
         if self._ticks:
             self._cleanup.callback(self._stop_ticking)
             self._tick_once()

@@ -34,6 +34,8 @@ class SimulateOptions(msgspec.Struct, frozen=True, kw_only=True):
         tls: serve API and kubelets over TLS, with certificates made in `directory`.
         token: bearer token that API and kubelets demand (or a client certificate, with tls); "" = none.
             kubectl sends tokens over TLS only.
+        viewer_token: of a second user, who may only read the metrics of pods of `viewer_namespace`; "" = there is
+            none. The kubeconfig has a context "viewer" for it.
         directory: where kubeconfig and certificates go; "" = a temporary one, removed at the end.
         sampling_seconds: how often kubelets sample.
         spread_ms: containers are sampled up to this much before their node.
@@ -54,6 +56,8 @@ class SimulateOptions(msgspec.Struct, frozen=True, kw_only=True):
     kubelet_port: int = 0
     tls: bool = False
     token: str = ""
+    viewer_token: str = ""
+    viewer_namespace: str = "default"
     directory: str = ""
     sampling_seconds: float = 10.0
     spread_ms: int = 800
@@ -90,6 +94,8 @@ class SimulateOptions(msgspec.Struct, frozen=True, kw_only=True):
                 found += [f"--fault: {fault}" for fault in error.faults]
         if not is_loopback_url(self.daemon_url):
             found.append(f"--daemon-url: got {self.daemon_url!r}, want http(s)://, a loopback address and a port")
+        if self.viewer_token and self.viewer_token == self.token:
+            found.append("--viewer-token: want another one than --token")
         if found:
             raise ConfigError(found)
 
@@ -116,6 +122,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kubelet-port", type=int, default=20250, metavar="PORT", help="0: any free one")
     parser.add_argument("--tls", action="store_true", help="serve over TLS with certificates made for the run")
     parser.add_argument("--token", default=default.token, help="bearer token that API server and kubelets demand")
+    parser.add_argument("--viewer-token", default=default.viewer_token, metavar="TOKEN", help="of a user of few rights")
+    parser.add_argument(
+        "--viewer-namespace", default=default.viewer_namespace, metavar="NAME", help="whose metrics this user may read"
+    )
     parser.add_argument("--directory", default=default.directory, help="for kubeconfig and certificates")
     parser.add_argument("--sampling-seconds", type=float, default=default.sampling_seconds, metavar="SECONDS")
     parser.add_argument("--spread-ms", type=int, default=default.spread_ms, metavar="MS")

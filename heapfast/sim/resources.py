@@ -13,8 +13,9 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from heapfast.sim import objects, tables
+from heapfast.sim import config_maps, objects, tables
 from heapfast.sim.cluster import Cluster, Namespace, Node, Pod
+from heapfast.sim.config_maps import ConfigMap
 from heapfast.sim.registry import Registry, Versioned
 
 T = TypeVar("T", bound=Versioned)
@@ -141,6 +142,22 @@ def make_resources(cluster: Cluster, kubelet_port: Callable[[], int]) -> dict[st
             field_names=frozenset({"metadata.name", "status.phase"}),
             columns=tables.NAMESPACE_COLUMNS,
             cells=tables.namespace_cells,
+        ),
+        "configmaps": Resource[ConfigMap](
+            plural="configmaps",
+            kind="ConfigMap",
+            namespaced=True,
+            registry=cluster.config_maps,
+            item=lambda config_map, version: objects.encode(config_maps.config_map_object(config_map, version)),
+            metadata=lambda config_map, version: objects.encode(config_maps.config_map_metadata(config_map, version)),
+            labels=lambda config_map: {},
+            fields=lambda config_map: {
+                "metadata.name": config_map.name,
+                "metadata.namespace": config_map.namespace,
+            },
+            field_names=frozenset({"metadata.name", "metadata.namespace"}),
+            columns=tables.CONFIG_MAP_COLUMNS,
+            cells=tables.config_map_cells,
         ),
     }
 

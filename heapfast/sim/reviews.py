@@ -4,7 +4,7 @@ In      the bodies that an add-on with delegated authentication posts
 Out     the same objects with `status`
 Callers apiserver.py
 Source  spec/metrics-k8s-io.md 11.2 and 11.3
-Never   allows anyone but the one known user and the group system:masters
+Never   decides: identities.py does
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from typing import Any
 import msgspec
 
 from heapfast.errors import QueryError
-from heapfast.sim.certificates import CLIENT_GROUP, CLIENT_NAME
-
-USER_GROUPS = [CLIENT_GROUP, "system:authenticated"]
+from heapfast.sim.identities import AccessAttributes, Identities
 
 
 class TokenSpec(msgspec.Struct):
@@ -31,6 +29,7 @@ class TokenReview(msgspec.Struct):
 class AccessSpec(msgspec.Struct):
     user: str = ""
     groups: list[str] = []
+    resourceAttributes: AccessAttributes | None = None  # noqa: N815 (the protocol's spelling)
 
 
 class SubjectAccessReview(msgspec.Struct):
@@ -38,12 +37,16 @@ class SubjectAccessReview(msgspec.Struct):
     apiVersion: str = "authorization.k8s.io/v1"  # noqa: N815 (the protocol's spelling)
 
 
-def review_token(body: bytes, known_token: str) -> dict[str, Any]:
-    """Answers a TokenReview. An empty known token knows nobody. Raises QueryError for another body."""
+def review_token(body: bytes, identities: Identities) -> dict[str, Any]:
+    """Answers a TokenReview. Raises QueryError for another body."""
     review = _decode(body, TokenReview)
     status: dict[str, Any] = {"authenticated": False, "error": "the token is not known"}
-    if known_token and review.spec.token == known_token:
-        status = {"authenticated": True, "user": {"username": CLIENT_NAME, "uid": "1", "groups": USER_GROUPS}}
+    caller = identities.find_by_token(review.spec.token)
+    if caller is not None:
+        status = {
+            "authenticated": True,
+            "user": {"username": caller.name, "uid": caller.uid, "groups": caller.groups},
+        }
     return {
         "kind": "TokenReview",
         "apiVersion": review.apiVersion,
@@ -53,16 +56,19 @@ def review_token(body: bytes, known_token: str) -> dict[str, Any]:
     }
 
 
-def review_access(body: bytes) -> dict[str, Any]:
+def review_access(body: bytes, identities: Identities) -> dict[str, Any]:
     """Answers a SubjectAccessReview. Raises QueryError for another body."""
     review = _decode(body, SubjectAccessReview)
-    allowed = review.spec.user == CLIENT_NAME or CLIENT_GROUP in review.spec.groups
+    allowed = identities.may(review.spec.user, review.spec.groups, review.spec.resourceAttributes)
     return {
         "kind": "SubjectAccessReview",
         "apiVersion": review.apiVersion,
         "metadata": {},
         "spec": msgspec.to_builtins(review.spec),
-        "status": {"allowed": allowed, "reason": "simulated" if allowed else "the user is not known"},
+        "status": {
+            "allowed": allowed,
+            "reason": "simulated" if allowed else "no rule of the simulated cluster allows it",
+        },
     }
 
 

@@ -14,6 +14,7 @@ from aiohttp import web
 REASONS = {
     400: "BadRequest",
     401: "Unauthorized",
+    403: "Forbidden",
     404: "NotFound",
     405: "MethodNotAllowed",
     410: "Expired",

@@ -1,6 +1,6 @@
 """The columns that kubectl prints.
 
-In      a Node, Pod or Namespace and the time
+In      a Node, Pod, Namespace or ConfigMap, and the time
 Out     column definitions and cells of a `Table`
 Callers resources.py
 Source  spec/metrics-k8s-io.md 6; priority 1 columns show with `-o wide`
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from heapfast.sim.cluster import Namespace, Node, Pod
+    from heapfast.sim.config_maps import ConfigMap
 
 
 def _column(name: str, priority: int = 0) -> dict[str, Any]:
@@ -26,6 +27,7 @@ NODE_COLUMNS: Final = [
     _column("Name"), _column("Status"), _column("Roles"), _column("Age"), _column("Version"), _column("Internal-IP", 1),
 ]  # fmt: skip
 NAMESPACE_COLUMNS: Final = [_column("Name"), _column("Status"), _column("Age")]
+CONFIG_MAP_COLUMNS: Final = [_column("Name"), _column("Data")]
 
 
 def age(from_ms: int, now_ms: int) -> str:
@@ -54,3 +56,7 @@ def node_cells(node: Node, now_ms: int) -> list[Any]:
 
 def namespace_cells(namespace: Namespace, now_ms: int) -> list[Any]:
     return [namespace.name, "Active", age(namespace.created_ms, now_ms)]
+
+
+def config_map_cells(config_map: ConfigMap, now_ms: int) -> list[Any]:
+    return [config_map.name, str(len(config_map.data))]

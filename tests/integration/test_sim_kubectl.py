@@ -16,19 +16,17 @@ pytestmark = pytest.mark.skipif(
     KUBECTL is None, reason="NO KUBECTL: it is not on the PATH; these tests run a stock one"
 )
 
-RESOURCES = {
-    "kind": "APIResourceList",
-    "apiVersion": "v1",
-    "groupVersion": "metrics.k8s.io/v1beta1",
-    "resources": [
-        {"name": "nodes", "singularName": "", "namespaced": False, "kind": "NodeMetrics", "verbs": ["get", "list"]},
-        {"name": "pods", "singularName": "", "namespaced": True, "kind": "PodMetrics", "verbs": ["get", "list"]},
-    ],
-}
+RESOURCES = [
+    {"name": "nodes", "singularName": "", "namespaced": False, "kind": "NodeMetrics", "verbs": ["get", "list"]},
+    {"name": "pods", "singularName": "", "namespaced": True, "kind": "PodMetrics", "verbs": ["get", "list"]},
+]
 
 
 async def _resources(request: web.Request) -> web.Response:
-    return web.json_response(RESOURCES)
+    group_version = f"metrics.k8s.io/{request.match_info['version']}"
+    return web.json_response(
+        {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": RESOURCES}
+    )
 
 
 async def _node_metrics(request: web.Request) -> web.Response:
@@ -47,7 +45,7 @@ async def _node_metrics(request: web.Request) -> web.Response:
 async def daemon_url() -> AsyncIterator[str]:
     """A stand-in for the daemon: it knows one node."""
     app = web.Application()
-    app.router.add_get("/apis/metrics.k8s.io/v1beta1", _resources)
+    app.router.add_get("/apis/metrics.k8s.io/{version}", _resources)
     app.router.add_get("/apis/metrics.k8s.io/v1beta1/nodes", _node_metrics)
     runner = web.AppRunner(app)
     await runner.setup()

@@ -416,7 +416,7 @@ async def test_watches_end_when_the_server_stops(clock: ManualClock, client: aio
 async def test_discovery_leads_to_every_kind(api: Api) -> None:
     assert (await api.get("/api"))["versions"] == ["v1"]
     names = [resource["name"] for resource in (await api.get("/api/v1"))["resources"]]
-    assert names == ["namespaces", "nodes", "pods"]
+    assert names == ["configmaps", "namespaces", "nodes", "pods"]
     for group in (await api.get("/apis"))["groups"]:
         if group["name"] != "metrics.k8s.io":
             version_document = await api.get(f"/apis/{group['preferredVersion']['groupVersion']}")
@@ -552,8 +552,16 @@ class TestForwarding:
         assert "authorization" not in headers
         assert headers["x-remote-user"] == ["simulated-admin"]
         assert headers["x-remote-group"] == ["system:masters", "system:authenticated"]
+        assert headers["x-remote-uid"] == ["1"]
         assert headers["x-forwarded-uri"] == ["/apis/metrics.k8s.io/v1beta1/x"]
         assert (headers["accept"], headers["x-other"]) == (["application/yaml"], ["1"])
+
+    async def test_nobody_makes_themselves_somebody_else(self, api: Api) -> None:
+        claims = {"X-Remote-User": "root", "x-remote-group": "system:masters", "X-Remote-Extra-Scopes": "all"}
+        _, told = await api.ask("GET", "/apis/metrics.k8s.io/v1", headers=claims)
+        assert told["headers"]["x-remote-user"] == ["simulated-admin"]
+        assert told["headers"]["x-remote-group"] == ["system:masters", "system:authenticated"]
+        assert "x-remote-extra-scopes" not in told["headers"]
 
     @pytest.mark.parametrize(
         "path",
