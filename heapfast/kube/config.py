@@ -43,7 +43,6 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
         insecure: `insecure`; a kubeconfig has its own.
         auth: path of a kubeconfig; counts only without in_cluster.
         use_service_account: `useServiceAccount`: the mounted token replaces any other, if it is there.
-        api_version: `apiVersion`; only v1 exists.
     """
 
     server: str = ""
@@ -51,7 +50,6 @@ class SourceOptions(Struct, frozen=True, kw_only=True):
     insecure: bool = False
     auth: str = ""
     use_service_account: bool = False
-    api_version: str = "v1"
 
 
 def resolve(
@@ -68,8 +66,6 @@ def resolve(
     """
     clock = clock or Clock()
     faults: list[str] = []
-    if options.api_version != "v1":
-        faults.append(f"cannot use apiVersion {options.api_version!r}: want v1")
     if options.server and not _is_server(options.server):
         faults.append(f"cannot use server {options.server!r}: want http://HOST[:PORT] or https://HOST[:PORT]")
     if options.in_cluster:
@@ -104,14 +100,14 @@ def _in_cluster(
     host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
     if not host or not port:
         faults.append(
-            "cannot use inClusterConfig=true: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set; "
-            "outside a cluster use inClusterConfig=false with auth=KUBECONFIG or a server"
+            "cannot find the API server as a pod does: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set; "
+            "outside a cluster give --kubeconfig=FILE, or inClusterConfig=false and a server in the URL of --source"
         )
     credentials = Credentials()
     try:
         credentials = TokenFile(directory / "token", clock=clock)
     except (OSError, ValueError) as error:
-        faults.append(f"cannot use inClusterConfig=true: cannot read the service account's token: {error}")
+        faults.append(f"cannot read the service account's token: {error}")
     if not host or not port or faults:
         return None
     server = options.server or f"https://{f'[{host}]' if ':' in host else host}:{port}"
@@ -136,12 +132,14 @@ def _mounted_ca(path: Path) -> str | None:
 
 def _from_kubeconfig(path: str, environ: Mapping[str, str], clock: Clock, faults: list[str]) -> ApiAccess | None:
     if not Path(path).is_file():
-        faults.append(f"cannot use auth={path}: no such file")
+        faults.append(f"cannot use the kubeconfig {path}: no such file")
         return None
     try:
         loaded = load_kubeconfig(path)
         if not _is_server(loaded.server):
-            faults.append(f"cannot use auth={path}: got server {loaded.server!r}, want http:// or https:// and a host")
+            faults.append(
+                f"cannot use the kubeconfig {path}: got server {loaded.server!r}, want http:// or https:// and a host"
+            )
             return None
         credentials = KubeconfigCredentials(loaded, lambda: load_kubeconfig(path), clock=clock)
     except ConfigError as error:

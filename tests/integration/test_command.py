@@ -118,5 +118,5 @@ async def test_credentials_that_are_not_there_are_one_line(tmp_path: Path) -> No
     source = f"--source=kubernetes.summary_api:?inClusterConfig=false&auth={tmp_path}/kubeconfig"
     assert await run_to_end(source, "--listen-ip=127.0.0.1", "--heapster-port=0") == (
         1,
-        [f"heapfast: cannot use auth={tmp_path}/kubeconfig: no such file"],
+        [f"heapfast: cannot use the kubeconfig {tmp_path}/kubeconfig: no such file"],
     )

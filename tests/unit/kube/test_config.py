@@ -68,16 +68,14 @@ def test_a_cluster_without_a_mounted_ca_is_checked_by_the_machines_list(
 
 
 def test_outside_a_cluster_every_fault_is_told(tmp_path: Path) -> None:
-    options = SourceOptions(server="ftp://x", api_version="v2")
+    options = SourceOptions(server="ftp://x")
     told = faults(options, {}, tmp_path / "nowhere")
     assert [fault.partition(":")[0] for fault in told] == [
-        "cannot use apiVersion 'v2'",
         "cannot use server 'ftp",
-        "cannot use inClusterConfig=true",
-        "cannot use inClusterConfig=true",
+        "cannot find the API server as a pod does",
+        "cannot read the service account's token",
     ]
-    assert "KUBERNETES_SERVICE_HOST" in told[2]
-    assert "token" in told[3]
+    assert "--kubeconfig=FILE" in told[1]
 
 
 @pytest.mark.parametrize("missing", IN_CLUSTER)
@@ -115,7 +113,7 @@ def test_a_server_that_is_none_is_a_fault(account: Path, server: str) -> None:
 
 def test_a_kubeconfig_that_is_not_there_is_a_fault(account: Path) -> None:
     assert faults(SourceOptions(in_cluster=False, auth="/no/such"), {}, account) == [
-        "cannot use auth=/no/such: no such file"
+        "cannot use the kubeconfig /no/such: no such file"
     ]
 
 
