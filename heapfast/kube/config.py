@@ -100,7 +100,7 @@ def _in_cluster(
     host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
     if not host or not port:
         faults.append(
-            "cannot find the API server as a pod does: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set; "
+            "cannot find the API server as a pod does: KUBERNETES_SERVICE_HOST or KUBERNETES_SERVICE_PORT is not set; "
             "outside a cluster give --kubeconfig=FILE, or inClusterConfig=false and a server in the URL of --source"
         )
     credentials = Credentials()
