@@ -1,14 +1,15 @@
 """What the gate costs once everything it needs to know is known.
 
 In      nothing; certificates, headers and the API server's answers are made up
-Out     a line a kind of caller: microseconds of CPU a decision (best of several), beside the budget
-Callers people: python -m bench.micro.auth
+Out     microseconds of CPU a decision (best of several) for each kind of caller
+Callers `python -m bench.micro.auth [DECISIONS]`, bench/__main__.py
 Source  issue 3: a decision on the warm path costs less than 10 microseconds
 Never   counts time before the decision was checked, or asks a real API server
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -16,6 +17,7 @@ import msgspec
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from bench.figures import Figures, Scale, at_most, main
 from heapfast.api.params import parse_query
 from heapfast.auth.access_review import AccessReviewer
 from heapfast.auth.attributes import AttributeReader, QueryParsers
@@ -29,9 +31,15 @@ from heapfast.errors import AuthError
 from heapfast.query.selector import parse_selector
 from heapfast.sim.certificates import Authority
 
-BUDGET_US = 10.0
-DECISIONS = 2_000
+SCALE = Scale(full=2_000, quick=200, unit="decisions a round")
 ROUNDS = 15
+
+BUDGETS = {
+    "autoscaler through the front proxy, us of CPU": at_most(10.0),
+    "client certificate, us of CPU": at_most(10.0),
+    "bearer token of 900 bytes, us of CPU": at_most(10.0),
+    "anonymous probe, us of CPU": at_most(10.0),
+}
 
 #: What kube-apiserver sends along when the HorizontalPodAutoscaler asks.
 PROXIED = (
@@ -145,7 +153,12 @@ async def decide(gate: Gate, requests: list[Asked]) -> type[AuthError] | None:
     return refused
 
 
-async def run() -> None:
+def run(decisions: int) -> Figures:
+    return uvloop.run(_measure(decisions))
+
+
+async def _measure(decisions: int) -> Figures:
+    figures: Figures = {}
     client_ca, proxy_ca = Authority("client-ca"), Authority("front-proxy-ca")
     gate = build_gate(client_ca, proxy_ca)
     for name, asked, refusal in callers(client_ca, proxy_ca):
@@ -153,12 +166,13 @@ async def run() -> None:
         assert decided is refusal, f"{name}: {decided}, want {refusal}"
         best = float("inf")
         for _ in range(ROUNDS):
-            requests = [fresh(asked) for _ in range(DECISIONS)]
+            requests = [fresh(asked) for _ in range(decisions)]
             start = time.process_time()
             await decide(gate, requests)
             best = min(best, time.process_time() - start)
-        print(f"{name:45} {best / DECISIONS * 1e6:6.2f} us CPU  (budget {BUDGET_US:.0f})")
+        figures[f"{name}, us of CPU"] = best / decisions * 1e6
+    return figures
 
 
 if __name__ == "__main__":
-    uvloop.run(run())
+    sys.exit(main(__doc__, run, SCALE, BUDGETS))

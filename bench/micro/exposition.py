@@ -1,8 +1,8 @@
 """A kubelet's resource metrics: the compiled parser beside three plain ones, in one run.
 
-In      sizes: pods a node, containers a pod
-Out     a dict of figures, printed: bytes, microseconds a body (best of several), GB/s, and times slower the others
-Callers `python -m bench.micro.exposition [PODS [CONTAINERS]]`; bench/README.md says what the figures mean
+In      how many pods of two containers a node has
+Out     figures: bytes, microseconds a body (best of several), GB/s, and times slower the others
+Callers `python -m bench.micro.exposition [PODS]`, bench/__main__.py
 Source  design section 10: at least 1.5 GB/s at 30 pods with 2 containers
 Never   counts time before all four gave the same numbers
 
@@ -23,12 +23,14 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.figures import Figures, Scale, at_least, main
 from heapfast.wire import naive_exposition
 from heapfast.wire._resource import parse_resource
 from heapfast.wire._rows import Rows
 
-PODS_BY_DEFAULT = 30
-CONTAINERS_BY_DEFAULT = 2
+SCALE = Scale(full=30, quick=3, unit="pods")
+BUDGETS = {"compiled, GB/s": at_least(1.5)}
+CONTAINERS = 2
 SECONDS_EACH = 1.0
 NOW_MS = 1_767_225_600_000
 
@@ -148,22 +150,18 @@ def best_us(parse: Callable[[], object]) -> float:
     return best * 1e6
 
 
-def measure(pods: int = PODS_BY_DEFAULT, containers: int = CONTAINERS_BY_DEFAULT) -> dict[str, float]:
-    body = make_body(pods, containers)
+def run(pods: int) -> Figures:
+    body = make_body(pods, CONTAINERS)
     rows = Rows()
     parse_resource(body, rows)
     want = sorted(rows_of(rows.to_dicts()), key=str)
-    assert len(want) == pods * containers + 1
+    assert len(want) == pods * CONTAINERS + 1
     assert rows.bad_values == 0
     assert sorted(rows_of(naive_exposition.parse_resource(body).rows), key=str) == want
     assert sorted(values_as_rows(values_of_regex(body)), key=str) == want
     assert sorted(values_as_rows(values_of_client(body)), key=str) == want
     compiled = best_us(lambda: parse_resource(body, rows))
-    figures = {
-        "body_bytes": len(body),
-        "compiled_us": compiled,
-        "compiled_gigabytes_per_second": len(body) / compiled / 1e3,
-    }
+    figures = {"body, bytes": len(body), "compiled, us": compiled, "compiled, GB/s": len(body) / compiled / 1e3}
     others: dict[str, Callable[[bytes], object]] = {
         "regex": by_regex,
         "prometheus_client": by_client,
@@ -171,16 +169,9 @@ def measure(pods: int = PODS_BY_DEFAULT, containers: int = CONTAINERS_BY_DEFAULT
     }
     for name, other in others.items():
         took = best_us(partial(other, body))
-        figures |= {f"{name}_us": took, f"{name}_times_slower": took / compiled}
-    return figures
-
-
-def main() -> dict[str, float]:
-    figures = measure(*(int(argument) for argument in sys.argv[1:3]))
-    for name, value in figures.items():
-        print(f"{name:32} {value:>12,.2f}")
+        figures |= {f"{name}, us": took, f"{name}, times slower": took / compiled}
     return figures
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(__doc__, run, SCALE, BUDGETS))

@@ -1,8 +1,8 @@
 """What it costs to learn of 150,000 pods: time, memory, and how long the loop is held.
 
 In      a number of pods
-Out     a dict of figures, printed
-Callers `python -m bench.micro.kube [PODS]`; bench/README.md says what the figures mean
+Out     figures
+Callers `python -m bench.micro.kube [PODS]`, bench/__main__.py
 Never   opens a socket: pages are made in memory, one at a time, so that memory is the reflector's alone
 
 The consumer drops what it hears. What stays is what the reflector keeps: one key a pod.
@@ -24,13 +24,16 @@ import msgspec
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from bench.figures import Budgets, Figures, Scale, main
 from heapfast.kube.access import ApiAccess
 from heapfast.kube.client import KubeClient
 from heapfast.kube.monitoring import KubeMonitoring, ResourceMonitoring
 from heapfast.kube.pods import PODS, Pod
 from heapfast.kube.watch import PAGE_OBJECTS, Reflector
 
-PODS_BY_DEFAULT = 150_000
+SCALE = Scale(full=150_000, quick=5_000, unit="pods")
+#: No budget of its own; a loop that is held shows in what requests wait for.
+BUDGETS: Budgets = {}
 #: Stands in a page for its number; as wide as that is printed.
 PAGE_MARK = "@@@@@@"
 
@@ -162,7 +165,11 @@ def rss_bytes() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def measure(n_pods: int = PODS_BY_DEFAULT) -> dict[str, float]:
+def run(n_pods: int) -> Figures:
+    return uvloop.run(_measure(n_pods))
+
+
+async def _measure(n_pods: int) -> Figures:
     """List so many pods, rounded up to whole pages, once to check and to warm up and once to measure."""
     await _list(Pages(PAGE_OBJECTS), ResourceMonitoring(KubeMonitoring(CollectorRegistry()), "pods"))
     pages = Pages(n_pods)
@@ -176,14 +183,13 @@ async def measure(n_pods: int = PODS_BY_DEFAULT) -> dict[str, float]:
     assert counter.n_containers == 2 * counter.n_pods
     del reflector
     return {
-        "pods": counter.n_pods,
-        "json_bytes_per_pod": pages.bytes_per_pod,
-        "seconds": seconds,
-        "cpu_microseconds_per_pod": cpu_seconds / counter.n_pods * 1e6,
-        "kept_rss_bytes_per_pod": kept / counter.n_pods,
-        "peak_rss_megabytes": peak / 1e6,
-        "hold_p99_milliseconds": holds.quantile(0.99) * 1e3,
-        "hold_max_milliseconds": holds.quantile(1.0) * 1e3,
+        "JSON, bytes a pod": pages.bytes_per_pod,
+        "listing, seconds": seconds,
+        "listing, us of CPU a pod": cpu_seconds / counter.n_pods * 1e6,
+        "kept, bytes of RSS a pod": kept / counter.n_pods,
+        "peak of RSS, MB": peak / 1e6,
+        "turn of the loop, p99, ms of CPU": holds.quantile(0.99) * 1e3,
+        "longest turn of the loop, ms of CPU": holds.quantile(1.0) * 1e3,
     }
 
 
@@ -202,12 +208,5 @@ async def _list(pages: Pages, monitoring: ResourceMonitoring) -> tuple[Counter, 
     return counter, holds, seconds, cpu_seconds, reflector
 
 
-def main() -> dict[str, float]:
-    figures = uvloop.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else PODS_BY_DEFAULT))
-    for name, value in figures.items():
-        print(f"{name:28} {value:>14,.1f}")
-    return figures
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main(__doc__, run, SCALE, BUDGETS))

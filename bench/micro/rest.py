@@ -1,8 +1,8 @@
 """Model series over REST: what one request costs, in process and over a socket.
 
-In      nothing; one node, 30 pods, 15 batches
+In      how many requests; one node, 30 pods, 15 batches
 Out     requests a second a core, the daemon's side alone (in process) and all of it (socket)
-Callers people: python -m bench.micro.rest
+Callers `python -m bench.micro.rest [REQUESTS]`, bench/__main__.py
 Source  design section 10: at least 15,000 requests a second a core for one pod's series, without TLS
 Never   counts time before the answer was checked
 
@@ -16,12 +16,14 @@ import json
 import multiprocessing
 import resource
 import socket
+import sys
 import time
 from functools import partial
 from typing import Any
 
 import uvloop
 
+from bench.figures import Figures, Scale, at_least, main
 from heapfast._core import Store
 from heapfast.api.app import create_app
 from heapfast.api.host import Host
@@ -34,9 +36,9 @@ N_PODS = 30
 N_BATCHES = 15
 STEP_NS = 60 * 10**9
 START_NS = 1_512_986_400 * 10**9
-N_REQUESTS = 30_000
+SCALE = Scale(full=30_000, quick=3_200, unit="requests")
 N_CONNECTIONS = 16
-BUDGET = 15_000
+BUDGETS = {"over a socket, requests/s of CPU": at_least(15_000)}
 
 PATH = "/api/v1/model/namespaces/default/pods/pod-7/metrics/cpu/usage_rate"
 
@@ -68,7 +70,7 @@ def app() -> Any:
     )
 
 
-async def in_process(application: Any) -> float:
+async def in_process(application: Any, n_requests: int) -> float:
     """Return requests a second of CPU, driving the ASGI app directly."""
     headers = [(b"host", b"localhost"), (b"accept", b"application/json"), (b"user-agent", b"bench")]
     body = b""
@@ -91,9 +93,9 @@ async def in_process(application: Any) -> float:
     await ask()
     check(body)
     start = time.process_time()
-    for _ in range(N_REQUESTS):
+    for _ in range(n_requests):
         await ask()
-    return N_REQUESTS / (time.process_time() - start)
+    return n_requests / (time.process_time() - start)
 
 
 def check(body: bytes) -> None:
@@ -130,24 +132,25 @@ class _Client(asyncio.Protocol):
             self.done.set_result(body)
 
 
-def _client(port: int) -> None:
+def _client(port: int, n_requests: int) -> None:
     async def run() -> None:
         loop = asyncio.get_running_loop()
         futures = [loop.create_future() for _ in range(N_CONNECTIONS)]
         for done in futures:
-            await loop.create_connection(partial(_Client, N_REQUESTS // N_CONNECTIONS, done), "127.0.0.1", port)
+            await loop.create_connection(partial(_Client, n_requests // N_CONNECTIONS, done), "127.0.0.1", port)
         for done in futures:
             check(await done)
 
     uvloop.run(run())
 
 
-async def over_socket(application: Any) -> tuple[float, float]:
+async def over_socket(application: Any, n_requests: int) -> tuple[float, float]:
     """Return requests a second of the server's CPU, and of wall time."""
     listening = socket.create_server(("127.0.0.1", 0))
     host = Host(application)
     await host.start([listening])
-    process = multiprocessing.get_context("spawn").Process(target=_client, args=(listening.getsockname()[1],))
+    arguments = (listening.getsockname()[1], n_requests)
+    process = multiprocessing.get_context("spawn").Process(target=_client, args=arguments)
     process.start()
     # The client's own start is not the server's doing: time starts with the first request.
     total = host._server.server_state
@@ -164,14 +167,20 @@ async def over_socket(application: Any) -> tuple[float, float]:
     return served / cpu, served / (end - begin)
 
 
-async def _main() -> None:
+def run(n_requests: int) -> Figures:
+    return uvloop.run(_measure(n_requests))
+
+
+async def _measure(n_requests: int) -> Figures:
     application = app()
-    rate = await in_process(application)
-    print(f"in process   {rate:9,.0f} requests/s of CPU")
-    cpu, wall = await over_socket(application)
-    verdict = "" if cpu >= BUDGET else "  OVER BUDGET"
-    print(f"over socket  {cpu:9,.0f} requests/s of the server's CPU, {wall:,.0f}/s on the wall{verdict}")
+    alone = await in_process(application, n_requests)
+    cpu, wall = await over_socket(application, n_requests)
+    return {
+        "in process, requests/s of CPU": alone,
+        "over a socket, requests/s of CPU": cpu,
+        "over a socket, requests/s on the wall": wall,
+    }
 
 
 if __name__ == "__main__":
-    uvloop.run(_main())
+    sys.exit(main(__doc__, run, SCALE, BUDGETS))

@@ -1,8 +1,8 @@
 """What asking a kubelet costs: this client beside aiohttp, in one run, on this machine.
 
-In      nothing; a server process of its own on loopback, plain and TLS
-Out     a line a scenario: microseconds of client CPU a request, best and worst of several runs; a dict of the same
-Callers people: python -m bench.micro.scrape
+In      how many requests a run; a server process of its own on loopback, plain and TLS
+Out     microseconds of client CPU a request, best and worst of several runs
+Callers `python -m bench.micro.scrape [REQUESTS]`, bench/__main__.py
 Source  design section 3: 14 us a request without TLS, 45 us with TLS, for a body of 32 KB
 Never   counts the server's time, or a run before both clients gave the right body
 
@@ -25,6 +25,7 @@ from typing import cast
 import aiohttp
 import uvloop
 
+from bench.figures import Figures, Scale, at_most, main
 from heapfast.errors import ScrapeError
 from heapfast.scrape.http import Connection, KubeletClient
 from heapfast.sim.certificates import Authority
@@ -32,7 +33,9 @@ from heapfast.tls import client_context, server_context
 
 BODY_BYTES = (32_000, 100_000)
 CONNECTIONS = 8
-REQUESTS = 2_000
+SCALE = Scale(full=2_000, quick=160, unit="requests a run")
+#: Fetching is half of what a scrape may cost in all.
+BUDGETS = {"32 KB TLS, lean, us of CPU": at_most(50.0)}
 RUNS = 6
 HEADERS = (
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nAudit-Id: 4f1c9c0a-2b5e-4c57-9f0e-2f6a1c5d7e11\r\n"
@@ -134,7 +137,9 @@ def with_aiohttp(port: int, context: ssl.SSLContext | None, body: bytes) -> tupl
     return run, session.close
 
 
-async def measure(port: int, context: ssl.SSLContext | None, body: bytes) -> dict[str, tuple[float, float]]:
+async def measure(
+    port: int, context: ssl.SSLContext | None, body: bytes, requests: int
+) -> dict[str, tuple[float, float]]:
     """Best and worst microseconds of CPU a request, for each client; their runs alternate."""
     clients = {"lean": lean(port, context, body), "aiohttp": with_aiohttp(port, context, body)}
     costs: dict[str, list[float]] = {name: [] for name in clients}
@@ -143,22 +148,20 @@ async def measure(port: int, context: ssl.SSLContext | None, body: bytes) -> dic
     for _ in range(RUNS):
         for name, (run, _) in clients.items():
             started = time.process_time()
-            await run(REQUESTS)
-            costs[name].append((time.process_time() - started) / REQUESTS * 1e6)
+            await run(requests)
+            costs[name].append((time.process_time() - started) / requests * 1e6)
     for _, close in clients.values():
         await close()
     return {name: (min(us), max(us)) for name, us in costs.items()}
 
 
-def main() -> dict[str, dict[str, tuple[float, float]]]:
-    """Print the table; return it as {scenario: {client: (best, worst)}}, microseconds."""
-    results = {}
+def run(requests: int) -> Figures:
+    figures: Figures = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         authority = Authority("bench-ca")
-        (folder / "ca.crt").write_bytes(authority.pem)
         (folder / "server.pem").write_bytes(b"".join(authority.sign_server("bench", ["127.0.0.1"])))
-        context = client_context(ca_pem=(folder / "ca.crt").read_text())
+        context = client_context(ca_pem=authority.pem.decode())
         for size in BODY_BYTES:
             command = [sys.executable, "-m", "bench.micro.scrape", "--serve", str(size), name]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -166,21 +169,22 @@ def main() -> dict[str, dict[str, tuple[float, float]]]:
                 try:
                     ports = [int(port) for port in server.stdout.readline().split()]
                     for kind, port, tls in zip(("plain", "TLS"), ports, (None, context), strict=True):
-                        scenario = f"{size // 1000} KB {kind}"
-                        results[scenario] = uvloop.run(measure(port, tls, body_of(size)))
-                        print_row(scenario, results[scenario])
+                        costs = uvloop.run(measure(port, tls, body_of(size), requests))
+                        figures |= _figures(f"{size // 1000} KB {kind}", costs)
                 finally:
                     server.terminate()
-    return results
+    return figures
 
 
-def print_row(scenario: str, costs: dict[str, tuple[float, float]]) -> None:
-    cells = "   ".join(f"{name} {best:6.1f} to {worst:6.1f} us" for name, (best, worst) in costs.items())
-    print(f"{scenario:12} {cells}   {costs['aiohttp'][0] / costs['lean'][0]:4.1f} x")
+def _figures(scenario: str, costs: dict[str, tuple[float, float]]) -> Figures:
+    figures: Figures = {}
+    for name, (best, worst) in costs.items():
+        figures |= {f"{scenario}, {name}, us of CPU": best, f"{scenario}, {name}, worst, us of CPU": worst}
+    return figures | {f"{scenario}, times as cheap": costs["aiohttp"][0] / costs["lean"][0]}
 
 
 if __name__ == "__main__":
     if "--serve" in sys.argv:
         uvloop.run(serve(int(sys.argv[2]), Path(sys.argv[3])))
     else:
-        main()
+        sys.exit(main(__doc__, run, SCALE, BUDGETS))

@@ -1,8 +1,8 @@
 """The store: what a row costs, what a tick holds, what a sample takes, what a question takes.
 
-In      sizes, by argument
-Out     a table, and a dict of the same figures
-Callers people: python -m bench.micro.store [--nodes N] [--small N]; bench/ for its records
+In      how many nodes, of 30 pods with 2 containers; the ring is filled by a 25th of them
+Out     figures
+Callers `python -m bench.micro.store [NODES]`, bench/__main__.py
 Source  design section 10: close at most 100 ms off the loop, swap and commit at most 5 ms on it, at most 4 bytes a
         retained sample of the long class
 Never   counts time before the answers were compared with what was put in
@@ -10,10 +10,10 @@ Never   counts time before the answers were compared with what was put in
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import statistics
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -21,9 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from bench.figures import Figures, Scale, at_most, main
 from bench.micro.fleet import PAGE_BYTES, Fleet, Size
 from heapfast._core import Store
 from heapfast.catalog.keys import Kind
@@ -31,17 +29,19 @@ from heapfast.catalog.metrics import BY_NAME, CATALOG
 from heapfast.wire._rows import Rows
 from heapfast.wire._summary import parse_summary
 
+SCALE = Scale(full=5_000, quick=100, unit="nodes")
+TICKS = 5
+#: The ring's cost is by sample: a small cluster fills it as well as a large one.
+RING_PART = 25
 LONG_BATCHES = 60
 RING_END_NS = 1 << 62
 
 BUDGETS = {
-    "close: run, ms of CPU": 100.0,
-    "close: on the loop (swap + commit), ms": 5.0,
-    "close: on the loop, worst, ms": 5.0,
-    "long class: bytes a sample": 4.0,
+    "close: run, ms of CPU": at_most(100.0),
+    "close: on the loop (swap + commit), ms": at_most(5.0),
+    "close: on the loop, worst, ms": at_most(5.0),
+    "long class: bytes a sample": at_most(4.0),
 }
-
-Figures = dict[str, float]
 
 
 def _timed(call: Callable[[], object]) -> float:
@@ -208,31 +208,13 @@ def measure_questions(store: Store) -> Figures:
     return figures
 
 
-def run(nodes: int = 5000, small: int = 200, ticks: int = 5) -> Figures:
-    """Measures everything; `small` is the cluster on which the ring is filled."""
+def run(nodes: int) -> Figures:
+    """Measures everything."""
     # Each in a process of its own: memory that one gave back would serve the other, and hide what it takes.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        figures = pool.submit(measure_ticks, Size(nodes), ticks).result()
-        return figures | pool.submit(measure_ring, Size(small)).result()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--nodes", type=int, default=5000, help="nodes of 30 pods of 2 containers, for closing")
-    parser.add_argument("--small", type=int, default=200, help="nodes of the cluster that fills the ring")
-    parser.add_argument("--ticks", type=int, default=5)
-    asked = parser.parse_args()
-    figures = run(asked.nodes, asked.small, asked.ticks)
-    table = Table(title=f"store: {asked.nodes} nodes; ring: {asked.small} nodes, {LONG_BATCHES} batches")
-    table.add_column("what")
-    table.add_column("measured", justify="right")
-    table.add_column("budget", justify="right")
-    for name, figure in figures.items():
-        budget = BUDGETS.get(name)
-        over = budget is not None and figure > budget
-        table.add_row(name, f"{figure:,.2f}", f"{budget:g}{' OVER' if over else ''}" if budget else "")
-    Console().print(table)
+        figures = pool.submit(measure_ticks, Size(nodes), TICKS).result()
+        return figures | pool.submit(measure_ring, Size(max(1, nodes // RING_PART))).result()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(__doc__, run, SCALE, BUDGETS))

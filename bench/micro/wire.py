@@ -1,8 +1,8 @@
 """The Summary API parser: bytes a second, against msgspec and against json with dict code.
 
-In      rounds, by argument; the node is made up from a fixed seed: 30 pods of 2 containers, all that a kubelet writes
-Out     a table, and a dict of the same figures
-Callers people: python -m bench.micro.wire [--rounds N]; bench/ for its records
+In      rounds; the node is made up from a fixed seed: 30 pods of 2 containers, all that a kubelet writes
+Out     figures
+Callers `python -m bench.micro.wire [ROUNDS]`, bench/__main__.py
 Source  design.md section 10: parse /stats/summary at 1 GB/s and more
 Never   counts time before all three agree on every sample; the ratios within one run are what counts
 """
@@ -11,23 +11,23 @@ Never   counts time before all three agree on every sample; the ratios within on
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
+from bench.figures import Figures, Scale, at_least, main
 from heapfast.wire._rows import Rows
 from heapfast.wire._summary import parse_summary
 
 PODS, CONTAINERS = 30, 2
-BUDGET_GB_PER_SECOND = 1.0
+SCALE = Scale(full=2_000, quick=100, unit="rounds of the fastest parser")
+BUDGETS = {f"{layout}: parse_summary, GB/s": at_least(1.0) for layout in ("indented", "compact")}
 
 #: (kind, names, metric) -> value
 Samples = dict[tuple[str, ...], int]
@@ -253,13 +253,12 @@ def best_seconds(call: Callable[[], object], rounds: int) -> float:
     return best
 
 
-def run(rounds: int = 2000, console: Console | None = None) -> dict[str, float]:
+def run(rounds: int) -> Figures:
     """Measures both layouts; figures are named "layout: what"."""
     document = make_summary()
     decoder = msgspec.json.Decoder(Summary)
     rows = Rows()
-    figures: dict[str, float] = {}
-    table = Table("layout", "parser", "µs", "GB/s", "times as fast as json", title="one /stats/summary")
+    figures: Figures = {}
     # Kubelets indent by one space.
     layouts = {"indented": json.dumps(document, indent=1), "compact": json.dumps(document, separators=(",", ":"))}
     for layout, text in layouts.items():
@@ -278,22 +277,11 @@ def run(rounds: int = 2000, console: Console | None = None) -> dict[str, float]:
         seconds = {name: best_seconds(call, n) for name, (call, n) in calls.items()}
         figures[f"{layout}: bytes"] = len(body)
         for name, spent in seconds.items():
+            figures[f"{layout}: {name}, us"] = spent * 1e6
             figures[f"{layout}: {name}, GB/s"] = len(body) / spent / 1e9
-            ratio = seconds["json and dict code"] / spent
-            table.add_row(layout, name, f"{spent * 1e6:.1f}", f"{len(body) / spent / 1e9:.2f}", f"{ratio:.1f}")
-    (console or Console()).print(table)
+        figures[f"{layout}: times as fast as json"] = seconds["json and dict code"] / seconds["parse_summary"]
     return figures
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=2000, help="calls of the fastest parser (default %(default)s)")
-    figures = run(parser.parse_args().rounds)
-    for layout in ("indented", "compact"):
-        speed = figures[f"{layout}: parse_summary, GB/s"]
-        verdict = "met" if speed >= BUDGET_GB_PER_SECOND else "MISSED"
-        Console().print(f"{layout}: {speed:.2f} GB/s, budget {BUDGET_GB_PER_SECOND} GB/s {verdict}")
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main(__doc__, run, SCALE, BUDGETS))

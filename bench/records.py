@@ -1,0 +1,202 @@
+"""What benches write down, and the table of bench/README.md that is made of it.
+
+In      bench/results/micro.json and macro.json, whichever are there
+Out     the lines between README.md's markers
+Callers `python -m bench.records` rewrites README.md; bench/__main__.py and bench/macro/daemon.py write the files
+Source  the left two columns: design section 10
+Never   puts a figure there that is in no file
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from bench.provenance import Provenance
+
+RESULTS: Final = Path(__file__).with_name("results")
+README: Final = Path(__file__).with_name("README.md")
+BEGIN: Final = "<!-- figures: written by python -m bench.records -->"
+END: Final = "<!-- end of figures -->"
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One micro bench.
+
+    Attributes:
+        size: in `unit`.
+        load_averages: before each run.
+        budgets: as text, by figure.
+        missed: how many of a figure's values are not what its budget asks for; empty at a smaller size.
+        figures: one value a run.
+    """
+
+    size: int
+    unit: str
+    load_averages: list[float]
+    budgets: dict[str, str]
+    missed: dict[str, int]
+    figures: dict[str, list[float]]
+
+
+class MicroResults(msgspec.Struct, frozen=True):
+    """The file of `python -m bench`."""
+
+    provenance: Provenance
+    is_quick: bool
+    benches: dict[str, Measured]
+
+
+class MacroResults(msgspec.Struct, frozen=True):
+    """The file of `python -m bench.macro.daemon`: a dict for each scenario."""
+
+    provenance: Provenance
+    scenarios: list[dict[str, Any]]
+
+
+class Micro(NamedTuple):
+    """A figure of a micro bench."""
+
+    bench: str
+    figure: str
+
+
+class Macro(NamedTuple):
+    """A figure of a scenario; `figure` is a path such as "requests/autoscaler/p99_ms"."""
+
+    scenario: str
+    mode: str
+    figure: str
+
+
+Place = Micro | Macro
+
+#: What is measured, its budget, and where the figures are.
+ROWS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
+    ("parse `/metrics/resource`, GB/s", "≥ 1.5", (Micro("exposition", "compiled, GB/s"),)),
+    ("parse `/stats/summary`, GB/s", "≥ 1", (Micro("wire", "indented: parse_summary, GB/s"),)),
+    ("fetch 32 KB over TLS, µs CPU", "≤ 50", (Micro("scrape", "32 KB TLS, lean, us of CPU"),)),
+    ("close 150,000 pods, ms CPU off the loop", "≤ 100", (Micro("store", "close: run, ms of CPU"),)),
+    ("the same on the loop, worst, ms", "≤ 5", (Micro("store", "close: on the loop, worst, ms"),)),
+    ("a retained sample of the long class, bytes", "≤ 4", (Micro("store", "long class: bytes a sample"),)),
+    ("list 150,000 pods as JSON, ms CPU", "≤ 300", (Micro("k8s_lists", "JSON, ms of CPU"),)),
+    ("list 150,000 pods as protobuf, ms CPU", "≤ 300", (Micro("k8s_lists", "protobuf, ms of CPU"),)),
+    (
+        "the loop's longest turn meanwhile, ms CPU: JSON, protobuf",
+        "≤ 5",
+        tuple(Micro("k8s_lists", f"{form}, longest turn of the loop, ms of CPU") for form in ("JSON", "protobuf")),
+    ),
+    ("list 150,000 pods by Heapster's API, ms", "≤ 300", (Micro("lists", "/apis/metrics/v1alpha1/pods, ms"),)),
+    ("one model series, requests/s a core", "≥ 15,000", (Micro("rest", "over a socket, requests/s of CPU"),)),
+    ("selector of 50 pods among 150,000, µs", "≤ 200", (Micro("index", "app-7, us"),)),
+    (
+        "an authorised request's decision, µs CPU",
+        "≤ 10",
+        (Micro("auth", "autoscaler through the front proxy, us of CPU"),),
+    ),
+    (
+        "one node's scrape in all, over TLS, µs CPU: 100, 1,000, 5,000 nodes, summary",
+        "≤ 100",
+        tuple(Macro(name, "heapster", "cpu_us_a_scrape") for name in ("hundred", "thousand", "k8s-limit")),
+    ),
+    (
+        "the same by `/metrics/resource`",
+        "≤ 100",
+        tuple(Macro(name, "metrics-server", "cpu_us_a_scrape") for name in ("hundred", "thousand", "k8s-limit")),
+    ),
+    (
+        "the autoscaler's request while scraping 5,000 nodes, ms: p50, p99",
+        "≤ 1, ≤ 3",
+        tuple(
+            Macro("k8s-limit", "metrics-server", f"requests/autoscaler, while scraping/{q}_ms") for q in ("p50", "p99")
+        ),
+    ),
+    ("memory at 5,000 nodes, newest values, MiB", "≤ 380", (Macro("k8s-limit", "metrics-server", "rss_mib"),)),
+)
+
+
+def micro_results() -> MicroResults | None:
+    path = RESULTS / "micro.json"
+    return msgspec.json.decode(path.read_bytes(), type=MicroResults) if path.exists() else None
+
+
+def macro_results() -> MacroResults | None:
+    path = RESULTS / "macro.json"
+    return msgspec.json.decode(path.read_bytes(), type=MacroResults) if path.exists() else None
+
+
+def write(path: Path, results: MicroResults | MacroResults) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
+
+
+def spread(values: list[float]) -> str:
+    """The lowest and the highest of several runs; one alone when they read the same."""
+
+    def text(value: float) -> str:
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+    low, high = text(min(values)), text(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def find(place: Place, micro: MicroResults | None, macro: MacroResults | None) -> str:
+    """A figure as text, "-" when nobody has measured it.
+
+    Raises:
+        KeyError: the bench was run, and has no figure of this name.
+    """
+    if isinstance(place, Micro):
+        measured = micro.benches.get(place.bench) if micro else None
+        return spread(measured.figures[place.figure]) if measured else "-"
+    for row in macro.scenarios if macro else ():
+        if (row["scenario"], row["mode"]) == (place.scenario, place.mode):
+            value: Any = row
+            for part in place.figure.split("/"):
+                value = value[part]
+            return spread([value])
+    return "-"
+
+
+def lines(micro: MicroResults | None, macro: MacroResults | None) -> Iterator[str]:
+    """The table, in Markdown, and where it is from."""
+    yield "| what | budget | measured |"
+    yield "|---|---|---|"
+    for what, budget, places in ROWS:
+        yield f"| {what} | {budget} | {', '.join(find(place, micro, macro) for place in places)} |"
+    if micro:
+        loads = [load for bench in micro.benches.values() for load in bench.load_averages]
+        runs = max(len(bench.load_averages) for bench in micro.benches.values())
+        yield ""
+        yield f"Stages: {_about(micro.provenance)}; {runs} runs, load average {spread(loads)}."
+    if macro:
+        loads = [row["load_average"] for row in macro.scenarios]
+        yield ""
+        yield f"Whole daemon: {_about(macro.provenance)}; one run, load average {spread(loads)}."
+
+
+def _about(where: Provenance) -> str:
+    changed = " and changes" if where.is_modified else ""
+    return (
+        f"{where.taken[:10]}, commit {where.commit[:10]}{changed}, {where.cpu}, {where.cores} cores, "
+        f"{where.python}, {where.compiler}, {where.build_row} build"
+    )
+
+
+def main() -> int:
+    text = README.read_text()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"cannot write the figures: {README} has not both markers, {BEGIN} and {END}")
+    table = "\n".join(lines(micro_results(), macro_results()))
+    README.write_text(f"{before}{begin}\n{table}\n\n{end}{after}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
