@@ -223,7 +223,7 @@ def test_parse_takes_the_kind_from_the_flag_or_the_bytes(tmp_path: Path, capsys:
 
 def test_parse_reads_resource_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "resource.txt"
-    path.write_text('# TYPE node_cpu_usage_seconds_total counter\nnode_cpu_usage_seconds_total 1.5 1709294401000\n')
+    path.write_text("# TYPE node_cpu_usage_seconds_total counter\nnode_cpu_usage_seconds_total 1.5 1709294401000\n")
     assert cli.main(["parse", str(path)]) == 0
     out = capsys.readouterr().out
     assert "cpu/usage 1500000000" in out
