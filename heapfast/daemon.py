@@ -234,6 +234,9 @@ async def build(
         scrapers: list[ScrapeManager] = []
         kube_monitoring = KubeMonitoring(registry)
 
+        def describe_targets() -> list[Mapping[str, Any]]:
+            return [*scraper.describe_targets(), *node_consumer.describe_skipped()]
+
         # 8, the secure port: early, since it counts scrapes under metrics-server's names
         secure: SecurePort | None = None
         node_roster = pod_roster = None
@@ -254,6 +257,7 @@ async def build(
                         is_collecting=lambda: _is_collecting(scrapers[0], clock, options.resolution_ns),
                         is_stopping=stop.is_set if stop is not None else lambda: False,
                     ),
+                    targets=describe_targets,
                     node_selector=options.kubelets.node_selector,
                     resolution_ns=options.resolution_ns,
                     clock=clock,
@@ -336,7 +340,9 @@ async def build(
             disable_export=not options.api.export_enabled,
             disable_metric_sink=not options.api.model_enabled,
             unready=unready,
-            targets=lambda: [*scraper.describe_targets(), *node_consumer.describe_skipped()],
+            targets=describe_targets,
+            running=running,
+            node_selector=parse_selector(options.kubelets.node_selector),
             registry=registry,
             client_rule=ClientRule(frozenset(options.tls.allowed_users)) if options.tls.client_ca_file else None,
             executor=executor,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,7 @@ class Served:
     node_roster: Roster
     pod_roster: Roster
     signs: Signs
+    targets: Callable[[], list[Mapping[str, Any]]]
     node_selector: str
     resolution_ns: int
     clock: Clock
@@ -165,6 +166,7 @@ async def build_secure_port(
             gate=gate,
             node_selector=parse_selector(served.node_selector),
             signs=served.signs,
+            targets=served.targets,
             max_in_flight=options.max_requests,
             max_seconds=options.request_timeout_ns / NS_PER_SECOND,
             port=options.port,

@@ -35,9 +35,10 @@ from heapfast.catalog.keys import Kind
 from heapfast.query.field_selector import FieldSelection, select_fields
 from heapfast.query.list_options import ListOptions, parse_bool, parse_list_options
 from heapfast.query.quoting import quote
+from heapfast.query.usage import UsageStatus
 from heapfast.render._roster import Roster
 from heapfast.render.forms import Encoding, Form, RowObject, Shape
-from heapfast.render.metrics_k8s_io import ResourceMetrics, UsageStatus
+from heapfast.render.metrics_k8s_io import ResourceMetrics
 
 _ROW_OBJECTS: Final = {row_object.value: row_object for row_object in RowObject} | {"": RowObject.METADATA}
 _METADATA: Final = "PartialObjectMetadata"

@@ -24,6 +24,7 @@ from heapfast.api.responders import Responders, plain
 from heapfast.api.router import Router
 from heapfast.api.self_metrics import SelfMetrics
 from heapfast.api.state import State
+from heapfast.api.why import WHY, WHY_PREFIX, Why
 
 
 class Route(NamedTuple):
@@ -121,6 +122,10 @@ def build_router(state: State, responders: Responders, monitor: HttpMonitor) -> 
 
     debug = Debug(state)
     router.add_exact(DEBUG_TARGETS.path, plain(debug.targets))
+    why = Why(state)
+    router.add_prefix(WHY_PREFIX)
+    for row in WHY:
+        router.add(WHY_PREFIX + row.path, plain(getattr(why, row.handler)))
     router.add_prefix(PPROF_PREFIX)
     router.add_slash(PPROF_PREFIX)
     router.add(PPROF_PREFIX + PPROF.path, plain(debug.profile))

@@ -23,6 +23,7 @@ from heapfast.api.responders import plain
 from heapfast.api.secure_router import SecureRouter
 from heapfast.api.secure_state import SecureState
 from heapfast.api.self_metrics import CONTENT_TYPE_ESCAPING, SelfMetrics
+from heapfast.api.why import WHY, WHY_PREFIX, Why
 from heapfast.render.metrics_k8s_io import ResourceMetrics
 
 
@@ -88,11 +89,20 @@ def build_router(
     self_metrics = SelfMetrics(state.registry, content_type=CONTENT_TYPE_ESCAPING)
     router.add_exact(METRICS_PATH, plain(self_metrics.metrics))
     _add_openapi(router, state)
+    _add_why(router, state)
     index.append(f"{OPENAPI_V3_PATH}/")
     for path in INDEX_PATHS:
         router.add_exact(path, plain(root_index(index, 200)))
     router.add_otherwise(plain(root_index(index, 404)))
     return router
+
+
+# Not in the index, which says what metrics-server's does.
+def _add_why(router: SecureRouter, state: SecureState) -> None:
+    why = Why(state)
+    router.add_prefix(WHY_PREFIX)
+    for route in WHY:
+        router.add(WHY_PREFIX + route.path, plain(getattr(why, route.handler)))
 
 
 def _add_openapi(router: SecureRouter, state: SecureState) -> None:

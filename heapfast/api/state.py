@@ -20,6 +20,7 @@ from heapfast._core import Store
 from heapfast.auth.client_cert import ClientRule
 from heapfast.clock import Clock
 from heapfast.store.index import PostingIndex
+from heapfast.store.requirement import Selector
 
 
 def _ready() -> str | None:
@@ -43,6 +44,8 @@ class State:
         disable_metric_sink: no model API, and what needs batches answers 503.
         unready: why the daemon is not ready to serve, None when it is.
         targets: scrape state, one JSON object a target.
+        running: postings of the pods whose phase is Running; why others have no metrics is asked of it.
+        node_selector: nodes that it does not take are not scraped.
         registry: of self-metrics.
         client_rule: who may ask; None for everybody.
         executor: for work of more than a millisecond; None for the loop's own.
@@ -58,6 +61,8 @@ class State:
     disable_metric_sink: bool = False
     unready: Callable[[], str | None] = _ready
     targets: Callable[[], list[Mapping[str, Any]]] = _no_targets
+    running: PostingIndex = field(default_factory=PostingIndex)
+    node_selector: Selector = ()
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=False))
     client_rule: ClientRule | None = None
     executor: Executor | None = None

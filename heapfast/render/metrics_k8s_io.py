@@ -16,11 +16,11 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import AsyncIterator
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from heapfast.query.usage import UsageStatus
 from heapfast.render._freshness import Freshness
 from heapfast.render._indent import Indenter
 from heapfast.render._k8s_json import JsonItems
@@ -40,18 +40,6 @@ SLICE_ITEMS = 400
 
 #: The same for YAML, which is written by plain Python.
 SLICE_ITEMS_YAML = 20
-
-
-class UsageStatus(IntEnum):
-    """Whether an object is served, and if not, why; numbered as `usage_status_t` in _latest.pxd."""
-
-    OK = 0
-    NONE = 1
-    STALE = 2
-    ONE_POINT = 3
-    START_FELL = 4
-    CPU_FELL = 5
-    NOT_WHOLE = 6
 
 
 class ResourceMetrics:

@@ -55,6 +55,14 @@ class PostingIndex:
         """Return the namespaces that have an entity, in no order."""
         return tuple(self._namespaces)
 
+    def node_of(self, slot: int) -> str:
+        """Return the node that an entity is bound to; "" for none.
+
+        Raises:
+            KeyError: it is not in the index.
+        """
+        return self._entries[slot].node
+
     def put(self, slot: int, namespace: str, labels: Mapping[str, str], node: str = "") -> None:
         """Enter an entity, or replace what is known of it. Costs O(its labels).
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heapfast.query.usage import UsageStatus
 from heapfast.render._indent import Indenter
 from heapfast.render.forms import Encoding, Form, RowObject, Shape
-from heapfast.render.metrics_k8s_io import SLICE_ITEMS, UsageStatus
+from heapfast.render.metrics_k8s_io import SLICE_ITEMS
 from tests.unit.render import naive_k8s as naive
 from tests.unit.render.usage import NOW_NS, RESOLUTION_NS, Usage, Use
 

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from heapfast._core import Store
 from heapfast.catalog.keys import Kind
+from heapfast.query.usage import UsageStatus
 from heapfast.render._roster import Roster
 from heapfast.render.forms import Form
-from heapfast.render.metrics_k8s_io import ResourceMetrics, UsageStatus
+from heapfast.render.metrics_k8s_io import ResourceMetrics
 from heapfast.sim._rows import rows_of
 from heapfast.wire._rows import Rows
 from tests.unit.store.rows import SECOND_NS, START_NS, T0_NS, Row, container, node

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -93,6 +94,15 @@ def test_labels_are_copied() -> None:
     assert list(index.select(parse_selector("app=web"))) == [1]
     index.remove(1)
     assert not index.select()
+
+
+def test_nodes_are_found_by_slot() -> None:
+    index = PostingIndex()
+    index.put(1, "default", {}, "node-1")
+    index.put(2, "default", {})
+    assert (index.node_of(1), index.node_of(2)) == ("node-1", "")
+    with pytest.raises(KeyError):
+        index.node_of(3)
 
 
 def test_removing_what_is_not_there_changes_nothing() -> None:
