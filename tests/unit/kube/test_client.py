@@ -254,7 +254,7 @@ async def test_a_page_beyond_all_measure_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(client_module, "MAX_BODY_BYTES", 1000)
     async with serve(answer(b"x" * 1000)) as api, KubeClient(ApiAccess(server=api.url)) as client:
         assert await client.get("/w") == b"x" * 1000
-    async with serve(answer(b"x" * 600, b"x" * 600)) as api, KubeClient(ApiAccess(server=api.url)) as client:
+    async with serve(Answer([b"x" * 600, b"x" * 600])) as api, KubeClient(ApiAccess(server=api.url)) as client:
         with pytest.raises(KubeError, match="over 1000 bytes") as caught:
             await client.get("/w")
     assert caught.value.reason == "too_large"
