@@ -10,7 +10,6 @@ Never   judges a smaller size: budgets are about the full one
 from __future__ import annotations
 
 import argparse
-import operator
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -39,7 +38,7 @@ class Budget(NamedTuple):
     is_floor: bool
 
     def is_met(self, figure: float) -> bool:
-        return operator.ge(figure, self.limit) if self.is_floor else operator.le(figure, self.limit)
+        return figure >= self.limit if self.is_floor else figure <= self.limit
 
     def __str__(self) -> str:
         return f"{'≥' if self.is_floor else '≤'} {self.limit:,g}"

@@ -1,7 +1,7 @@
 """The daemon as a child process, and what it has used so far.
 
-In      command-line flags of heapfast
-Out     DaemonProcess: its URL, CPU seconds, memory, self-metrics
+In      command-line flags of heapfast; the id of any process of ours
+Out     DaemonProcess: its URL, self-metrics; CPU seconds and memory of a process
 Callers bench/macro
 Never   leaves the child behind
 """
@@ -9,9 +9,9 @@ Never   leaves the child behind
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -19,56 +19,48 @@ from typing import NamedTuple
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from heapfast.sim.process import Endpoints
-
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 ASK_SECONDS = 0.1
+_CPUCLOCK_SCHED = 2  # of the kernel's posix-timers
 
 
-class Usage(NamedTuple):
-    """What a process has used since its start."""
+class Memory(NamedTuple):
+    """Of a process: resident now, and at its highest."""
 
-    cpu_seconds: float
     rss_bytes: int
     peak_rss_bytes: int
 
 
-def usage_of(pid: int) -> Usage:
-    """CPU time (user and system), resident memory now and at its highest (Linux)."""
-    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+def memory_of(pid: int) -> Memory:
     status = dict(
         line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("Vm")
     )
     kib = {name: int(value.split()[0]) for name, value in status.items()}
-    ticks = int(stat[11]) + int(stat[12])
-    return Usage(ticks / os.sysconf("SC_CLK_TCK"), kib["VmRSS"] * 1024, kib["VmHWM"] * 1024)
+    return Memory(kib["VmRSS"] * 1024, kib["VmHWM"] * 1024)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def cpu_seconds_of(pid: int) -> float:
+    """User and system time of all threads so far, to the nanosecond (Linux).
 
-
-def heapster_flags(endpoints: Endpoints, *, resolution: str, port: int, kubeconfig: bool) -> list[str]:
-    """Flags that serve Heapster's API from a simulated cluster.
-
-    Args:
-        kubeconfig: the cluster speaks TLS, and its kubeconfig holds the credentials.
+    /proc/PID/stat counts in 10 ms: a tenth of what 100 nodes cost a tick.
     """
-    options = f"inClusterConfig=false&kubeletPort={endpoints.kubelet_port}"
-    if kubeconfig:
-        source = f"?{options}&kubeletHttps=true&auth={endpoints.kubeconfig}"
-    else:
-        source = f"{endpoints.api_url}?{options}"
-    return [
-        f"--source=kubernetes.summary_api:{source}",
-        f"--metric-resolution={resolution}",
-        "--listen-ip=127.0.0.1",
-        f"--heapster-port={port}",
-    ]
+    # What clock_getcpuclockid(3) gives for a process; Python has it for threads only.
+    return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
+
+
+class Ports(NamedTuple):
+    """Where the daemon listens. Chosen beforehand: the simulated API server forwards to the first."""
+
+    heapster: int
+    secure: int
+
+    @classmethod
+    def free(cls) -> Ports:
+        with socket.socket() as first, socket.socket() as second:
+            for probe in (first, second):
+                probe.bind(("127.0.0.1", 0))
+            return cls(first.getsockname()[1], second.getsockname()[1])
 
 
 class DaemonProcess:
@@ -109,9 +101,6 @@ class DaemonProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
-
-    def usage(self) -> Usage:
-        return usage_of(self._process.pid)
 
     async def self_metrics(self) -> dict[str, float]:
         """Its /metrics by series text, such as 'heapfast_tick_seconds_sum{part="close"}'."""

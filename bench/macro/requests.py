@@ -1,6 +1,6 @@
 """Requests at a fixed rate, and how long each took: an open loop, so that a slow server cannot hide.
 
-In      a URL, a rate, a duration
+In      a request, a rate, a duration
 Out     Latencies: p50, p99, maximum, errors
 Callers bench/macro
 Never   waits for an answer before it sends the next request; latency counts from when a request was due
@@ -12,6 +12,8 @@ import asyncio
 from typing import NamedTuple
 
 import aiohttp
+
+from bench.macro.modes import Request
 
 MAX_CONNECTIONS = 64
 
@@ -26,8 +28,8 @@ class Latencies(NamedTuple):
     max_ms: float
 
 
-async def ask_at_rate(url: str, *, per_second: float, seconds: float) -> Latencies:
-    """GETs one URL over and over."""
+async def ask_at_rate(request: Request, per_second: float, seconds: float) -> Latencies:
+    """Sends one request over and over."""
     loop = asyncio.get_running_loop()
     took: list[float] = []
     errors = 0
@@ -35,7 +37,7 @@ async def ask_at_rate(url: str, *, per_second: float, seconds: float) -> Latenci
     async def ask(session: aiohttp.ClientSession, due: float) -> None:
         nonlocal errors
         try:
-            async with session.get(url) as response:
+            async with session.get(request.url, ssl=request.tls or True, headers=request.headers) as response:
                 await response.read()
                 errors += response.status != 200
         except aiohttp.ClientError:
