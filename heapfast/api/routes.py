@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from heapfast.api.dashboard import Dashboard
 from heapfast.api.debug import Debug
 from heapfast.api.errors import heapster_text
 from heapfast.api.export import Export
@@ -70,6 +71,12 @@ MODEL = (
     Route("/debug/allkeys", "all_keys", "debugAllKeys"),
 )
 
+DASHBOARD_PREFIX = "/api/v1/dashboard"
+DASHBOARD = (
+    Route(f"{_NODE}/metrics/{{metric}}/{{rest}}", "node"),
+    Route(f"{_NAMESPACE}/pod-list/{{pods}}/metrics/{{metric}}/{{rest}}", "pods"),
+)
+
 METRICS_V1ALPHA1_PREFIX = "/apis/metrics/v1alpha1"
 METRICS_V1ALPHA1 = (
     Route("/nodes", "nodes"),
@@ -111,6 +118,8 @@ def build_router(state: State, responders: Responders, monitor: HttpMonitor) -> 
     if not state.disable_metric_sink:
         router.add_prefix(MODEL_PREFIX)
         add_family(MODEL_PREFIX, MODEL, Model(state, responders))
+        router.add_prefix(DASHBOARD_PREFIX)
+        add_family(DASHBOARD_PREFIX, DASHBOARD, Dashboard(state))
     router.add_prefix(METRICS_V1ALPHA1_PREFIX)
     add_family(METRICS_V1ALPHA1_PREFIX, METRICS_V1ALPHA1, MetricsV1Alpha1(state, responders))
 

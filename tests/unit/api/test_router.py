@@ -121,7 +121,7 @@ async def test_an_encoded_slash_behind_containers_still_separates_where_nothing_
 def test_every_row_of_the_tables_is_reached_by_its_own_path() -> None:
     cluster = Cluster(n_batches=0)
     router = cluster.app._router
-    families = ((routes.MODEL_PREFIX, routes.MODEL), ("", routes.EXPORT))
+    families = ((routes.MODEL_PREFIX, routes.MODEL), ("", routes.EXPORT), (routes.DASHBOARD_PREFIX, routes.DASHBOARD))
     for prefix, rows in (*families, (routes.METRICS_V1ALPHA1_PREFIX, routes.METRICS_V1ALPHA1)):
         for row in rows:
             path = (prefix + row.path).replace("{metric:*}", "cpu/usage_rate").replace("{", "").replace("}", "")
