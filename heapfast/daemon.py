@@ -55,8 +55,10 @@ from heapfast.processors.labels import LabelCopier
 from heapfast.processors.namespace import NamespaceEnricher
 from heapfast.processors.node import NodeEnricher
 from heapfast.processors.pod import PodEnricher
+from heapfast.processors.starts import PodStarts
 from heapfast.query.selector import parse_selector
 from heapfast.render._roster import Roster
+from heapfast.scrape.extra import ExtraScrapes
 from heapfast.scrape.http import KubeletClient
 from heapfast.scrape.limits import Limits
 from heapfast.scrape.loop import SCRAPE_OFFSET_NS, Windows, window_of
@@ -292,6 +294,17 @@ async def build(
         stack.callback(scraper.close)
         ScrapeCollector(scraper, registry)
 
+        # What is new is scraped out of turn for a latest view alone; Heapster kept to its rounds.
+        is_latest = options.scrape.source == "resource"
+        extra = ExtraScrapes(
+            lambda node: pipeline.scrape_one(node, window_of(clock.now_ns(), options.resolution_ns)), clock, sleep
+        )
+
+        def note_start(node: str) -> None:
+            # The first list has every pod that runs already: none of them is new.
+            if consumers["pods"].is_synced:
+                extra.note_start(node)
+
         # 1: who is there
         gate = Gate()
         copier = LabelCopier(options.labels.separator, options.labels.ignored, options.labels.stored)
@@ -299,7 +312,10 @@ async def build(
             NodeEnricher(store, nodes, copier, gate, roster=node_roster), scraper, place_of(options.kubelets)
         )
         consumers["nodes"] = node_consumer
-        consumers["pods"] = Consumer("pods", PodEnricher(store, pods, copier, gate, running=running, roster=pod_roster))
+        starts = PodStarts(note_start) if is_latest else None
+        consumers["pods"] = Consumer(
+            "pods", PodEnricher(store, pods, copier, gate, running=running, roster=pod_roster, starts=starts)
+        )
         if options.api.enabled:
             # metrics.k8s.io says nothing of namespaces, and metrics-server's role may not list them.
             consumers["namespaces"] = Consumer("namespaces", NamespaceEnricher(store, gate))
@@ -322,7 +338,6 @@ async def build(
             store=store, scraper=scraper, gate=gate, clock=clock, executor=executor, monitoring=TickMonitoring(registry)
         )
         # Heapster's batches are of a moment shortly after their stamp; a latest view is better the fresher it is.
-        is_latest = options.scrape.source == "resource"
         windows = Windows(options.resolution_ns, 0 if is_latest else SCRAPE_OFFSET_NS, clock, sleep)
         WindowCollector(windows, registry)
 
@@ -370,6 +385,7 @@ async def build(
             tasks={
                 **{f"watch of {kind}": reflector.run for kind, reflector in zip(consumers, reflectors, strict=True)},
                 "pipeline": run_ticks,
+                **({"extra scrapes": extra.run} if is_latest else {}),
                 **(secure.tasks if secure is not None else {}),
             },
         )

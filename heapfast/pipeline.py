@@ -86,6 +86,10 @@ class Pipeline:
         """Scrapes every target once, for the latest view; the samples go into the batch that is open."""
         await self._scraper.scrape(window, self.take_rows)
 
+    async def scrape_one(self, node: str, window: Window) -> None:
+        """Scrapes one node out of turn: the latest view has it at once, and the open batch takes it too."""
+        await self._scraper.scrape_one(node, window, self.take_rows)
+
     async def run(self, windows: AsyncIterator[Window]) -> None:
         """One tick a window, until cancelled. What goes wrong in one tick costs that tick."""
         async for window in windows:

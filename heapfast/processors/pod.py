@@ -1,7 +1,7 @@
 """Pods on their way from the watch into the store and the label index.
 
 In      pods: identity, labels, where they run, what their containers ask for
-Out     Store.put_pod, remove_pod; the index's put, remove
+Out     Store.put_pod, remove_pod; the index's put, remove; PodStarts'
 Callers a pod watch, as its consumer
 Source  spec/heapster-pipeline.md 5.2
 Never   filters by phase what Heapster's side sees, since Heapster did not
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from heapfast.processors.gate import Gate
     from heapfast.processors.labels import LabelCopier
+    from heapfast.processors.starts import PodStarts
     from heapfast.store.index import PostingIndex
 
 #: The phase of pods that metrics.k8s.io serves.
@@ -77,6 +78,7 @@ class PodEnricher:
     Args:
         running: the index over those in phase Running, which alone metrics.k8s.io serves; None for nobody.
         roster: their labels as metrics.k8s.io prints them; None for nobody.
+        starts: is shown what each of them runs; None for nobody.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class PodEnricher:
         *,
         running: PostingIndex | None = None,
         roster: PodRoster | None = None,
+        starts: PodStarts | None = None,
     ) -> None:
         self._store = store
         self._index = index
@@ -95,6 +98,7 @@ class PodEnricher:
         self._gate = gate
         self._running = running
         self._roster = roster
+        self._starts = starts
 
     def upsert(self, pod: PodFacts) -> None:
         self._gate.pass_through(partial(self._put, pod))
@@ -126,6 +130,8 @@ class PodEnricher:
             self._running.put(slot, pod.namespace, pod.labels, pod.node_name)
         if self._roster is not None:
             self._roster.put(slot, pod.labels)
+        if self._starts is not None:
+            self._starts.put(slot, pod.node_name, pod.containers)
 
     def _remove(self, key: str) -> None:
         namespace, _, name = key.partition("/")
@@ -138,3 +144,5 @@ class PodEnricher:
             self._running.remove(slot)
         if self._roster is not None and slot >= 0:
             self._roster.remove(slot)
+        if self._starts is not None:
+            self._starts.remove(slot)

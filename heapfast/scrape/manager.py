@@ -2,6 +2,7 @@
 
 In      nodes that come, change and go; windows
 Out     deliver(target, rows) for each answer; a ScrapeReport a window
+        deliver(target, rows) for a single one out of turn
 Callers pipeline puts, removes and scrapes; daemon builds and closes; /debug and monitoring.py read
 Source  spec/heapster-pipeline.md 3.3 and 3.4; Q18
 Never   decides which nodes are fit to be scraped, or what becomes of rows
@@ -133,6 +134,17 @@ class ScrapeManager:
         if self._kit.observer is not None:
             self._kit.observer.observe_round(report.took_seconds)
         return report
+
+    async def scrape_one(self, name: str, window: Window, deliver: Deliver) -> None:
+        """Ask one target out of turn, also while a round is under way. Unknown names are nothing new.
+
+        A target that is busy, or has been away when it was asked last, is left to the rounds.
+        Returns when it has answered or failed, at the latest at the deadline.
+        """
+        target = self._targets.get(name)
+        if target is not None and not target.in_flight and not target.is_down():
+            self.counters.extra += 1
+            await Round(self._kit, (target,), window, deliver).run(0.0, self._deadline_seconds)
 
     def close(self) -> None:
         """Closes every connection and the client; requests in flight fail."""

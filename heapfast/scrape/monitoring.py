@@ -50,6 +50,7 @@ class ScrapeCounters:
         late: of these, the ones that ended after their round.
         skipped: targets that were still busy when it was their turn.
         backed_off: targets that were left alone.
+        extra: targets that were looked at out of turn.
         in_flight: requests that are out.
         body_bytes: of all good answers.
         bad_values: in answers, left out because they were not what they should be.
@@ -59,8 +60,8 @@ class ScrapeCounters:
     """
 
     __slots__ = (
-        "backed_off", "bad_values", "body_bytes", "buckets", "in_flight", "late", "outcomes", "parse_seconds",
-        "seconds", "skipped",
+        "backed_off", "bad_values", "body_bytes", "buckets", "extra", "in_flight", "late", "outcomes",
+        "parse_seconds", "seconds", "skipped",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -68,6 +69,7 @@ class ScrapeCounters:
         self.late = 0
         self.skipped = 0
         self.backed_off = 0
+        self.extra = 0
         self.in_flight = 0
         self.body_bytes = 0
         self.bad_values = 0
@@ -116,6 +118,9 @@ class ScrapeCollector(Collector):
         )
         yield CounterMetricFamily(
             "heapfast_scrape_backed_off", "Scrapes left out: the node has been away.", counters.backed_off
+        )
+        yield CounterMetricFamily(
+            "heapfast_scrape_extra", "Scrapes out of turn, because a pod had started on the node.", counters.extra
         )
         yield CounterMetricFamily("heapfast_scrape_body_bytes", "Bytes of answers.", counters.body_bytes)
         yield CounterMetricFamily(

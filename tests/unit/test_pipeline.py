@@ -85,6 +85,12 @@ class FakeScraper:
         for name, rows in self.answers:
             deliver(SimpleNamespace(name=name), rows)
 
+    async def scrape_one(self, name: str, window: Window, deliver: Callable[[Any, Any], None]) -> None:
+        self.steps.append(f"scrape {name} {window.end_ns}")
+        for answering, rows in self.answers:
+            if answering == name:
+                deliver(SimpleNamespace(name=name), rows)
+
     def put(self, name: str, *, hostname: str, ip: str, port: int | None, path: str) -> None:
         self.put_nodes[name] = (hostname, ip)
 
@@ -288,6 +294,19 @@ async def test_rows_are_taken_for_the_node_of_their_target(executor: ThreadPoolE
     assert batch.value(Kind.NODE, store.find(Kind.NODE, "n1"), store.metric_id("memory/usage")) == 7
     assert batch.sets()["namespace:shop/pod:web"]["labels"]["nodename"] == "n1"
     assert batch is store.newest
+
+
+async def test_a_node_that_is_scraped_out_of_turn_is_taken_at_once_and_into_the_open_batch(
+    executor: ThreadPoolExecutor,
+) -> None:
+    store = Store()
+    parts = Parts(executor, store)
+    parts.scraper.answers = [("n1", rows_of([node("n1")])), ("n2", rows_of([node("n2")]))]
+    await parts.pipeline.scrape_one("n1", WINDOW)
+    assert parts.steps == [f"scrape n1 {T0_NS}"]
+    assert store.find(Kind.NODE, "n1") >= 0
+    batch = await parts.pipeline.close_batch(T0_NS)
+    assert [key for key in batch.sets() if key.startswith("node:")] == ["node:n1"]
 
 
 async def test_rows_of_a_node_that_the_api_server_does_not_know_are_taken(executor: ThreadPoolExecutor) -> None:

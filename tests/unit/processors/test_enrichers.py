@@ -16,6 +16,7 @@ from heapfast.processors.labels import LabelCopier
 from heapfast.processors.namespace import NamespaceEnricher
 from heapfast.processors.node import NodeEnricher
 from heapfast.processors.pod import PodEnricher
+from heapfast.processors.starts import PodStarts
 from heapfast.store.index import PostingIndex
 
 COPIER = LabelCopier(";", ["secret"], [("tier", "level")])
@@ -165,6 +166,26 @@ def test_pod_goes_to_the_store_and_to_the_index(store: Recorder, gate: Gate) -> 
         ("remove_pod", "shop", "web"),
         ("index.remove", 0),
     ]
+
+
+def test_a_pod_starts_when_it_turns_running_and_again_after_it_was_gone(store: Recorder, gate: Gate) -> None:
+    told: list[str] = []
+    enricher = PodEnricher(store, store, COPIER, gate, starts=PodStarts(told.append))
+
+    def pod(phase: str) -> Any:
+        status = {"phase": phase, "containerStatuses": [{"name": "c", "restartCount": 0}]}
+        spec = {"nodeName": "n1", "containers": [{"name": "c"}]}
+        metadata = {"namespace": "shop", "name": "web"}
+        return PODS.decode(msgspec.json.encode({"metadata": metadata, "spec": spec, "status": status}))
+
+    counts = []
+    for phase in ("Pending", "Running", "Running", "Succeeded", "Running"):
+        enricher.upsert(pod(phase))
+        counts.append(len(told))
+    enricher.delete("shop/web")
+    enricher.upsert(pod("Running"))
+    assert (*counts, len(told)) == (0, 1, 1, 1, 2, 3)
+    assert set(told) == {"n1"}
 
 
 def test_shut_gate_keeps_every_kind_from_the_store_and_the_index(store: Recorder, gate: Gate) -> None:

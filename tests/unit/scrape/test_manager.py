@@ -505,6 +505,44 @@ def test_a_cancelled_round_starts_nothing_more_and_delivers_nothing() -> None:
     play(test, 20, spread_seconds=2.0)
 
 
+def test_one_target_is_asked_out_of_turn_also_during_a_round() -> None:
+    async def test(p: Play) -> None:
+        p.cluster.answers["10.0.0.0"] = (3.0, b"rows")
+        task = asyncio.ensure_future(p.scrape())
+        await asyncio.sleep(1.0)
+        extra: list[str] = []
+        for name in ("n1", "n0", "nobody"):  # idle, busy, unknown
+            await p.manager.scrape_one(name, WINDOW, lambda target, rows: extra.append(target.name))
+        report = await task
+        assert extra == ["n1"]
+        assert sorted(p.delivered) == ["n0", "n1", "n2"]
+        assert (report.delivered, report.skipped, p.manager.counters.extra) == (3, 0, 1)
+        assert p.manager.counters.outcomes == {"ok": 4}
+
+    play(test, 3)
+
+
+def test_a_target_that_is_away_is_left_to_the_rounds() -> None:
+    async def test(p: Play) -> None:
+        p.cluster.answers["10.0.0.0"] = (0.0, "refused")
+        await p.scrape()
+        await p.manager.scrape_one("n0", WINDOW, p.take)
+        assert len(p.cluster.asked) == 1
+        assert p.manager.counters.extra == 0
+
+    play(test, 1)
+
+
+def test_a_target_that_hangs_out_of_turn_is_waited_for_until_the_deadline() -> None:
+    async def test(p: Play) -> None:
+        p.cluster.answers["10.0.0.0"] = (NEVER, b"rows")
+        began = p.clock.monotonic()
+        await p.manager.scrape_one("n0", WINDOW, p.take)
+        assert p.clock.monotonic() - began == pytest.approx(5.0)
+
+    play(test, 1, deadline_seconds=5.0)
+
+
 def test_two_rounds_at_a_time_are_a_bug() -> None:
     async def test(p: Play) -> None:
         task = asyncio.ensure_future(p.scrape())

@@ -11,7 +11,7 @@ from heapfast.clock import ManualClock
 from heapfast.scrape import monitoring
 from heapfast.scrape.loop import Windows
 from heapfast.scrape.monitoring import BUCKETS, ScrapeCollector, ScrapeCounters, WindowCollector
-from tests.unit.scrape.test_manager import Play, play
+from tests.unit.scrape.test_manager import WINDOW, Play, play
 from tests.unit.scrape.virtual import T0_NS
 
 
@@ -73,7 +73,9 @@ def test_our_metrics_count_every_outcome() -> None:
         assert value(registry, "heapfast_scrape_scrapes_total", outcome="ok") == 4
         assert value(registry, "heapfast_scrape_scrapes_total", outcome="status") == 2
         assert value(registry, "heapfast_scrape_skipped_total") == 1
-        assert value(registry, "heapfast_scrape_body_bytes_total") == 4 * 4
+        await p.manager.scrape_one("n3", WINDOW, p.take)
+        assert value(registry, "heapfast_scrape_extra_total") == 1
+        assert value(registry, "heapfast_scrape_body_bytes_total") == 5 * 4
         assert value(registry, "heapfast_scrape_unlisted_targets") == 0
 
     play(test, 4, deadline_seconds=2.0, spread_seconds=0.0)
