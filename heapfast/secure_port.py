@@ -38,7 +38,7 @@ from heapfast.kube.watch import Reflector
 from heapfast.query.field_selector import parse_field_selector
 from heapfast.query.selector import parse_selector
 from heapfast.self_signed import find_or_make_pair
-from heapfast.tls import ServingContext
+from heapfast.serving import Pair, ServingContext
 from heapfast.units import NS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -111,10 +111,13 @@ async def build_secure_port(
     if not cert_file:
         found = await asyncio.to_thread(find_or_make_pair, options.cert_dir, datetime.now(UTC))
         cert_file, key_file = map(str, found)
-    serving = ServingContext(cert_file, key_file, min_tls=options.min_tls, cipher_suites=options.cipher_suites)
-    tasks: Tasks = {
-        "serving certificate": FileWatch((cert_file, key_file), serving.reload_pair, monitoring.file_changed).run
-    }
+    serving = ServingContext(
+        Pair(cert_file, key_file),
+        [Pair(one.cert_file, one.key_file, one.names) for one in options.sni],
+        min_tls=options.min_tls,
+        cipher_suites=options.cipher_suites,
+    )
+    tasks: Tasks = {"serving certificates": FileWatch(serving.files, serving.reload, monitoring.file_changed).run}
     trust = Trust(serving.trust)
     _follow_flags(auth, trust, monitoring, tasks)
 

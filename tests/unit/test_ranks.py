@@ -13,7 +13,19 @@ PACKAGE = REPOSITORY / "heapfast"
 
 #: Own folder or a lower rank; folders of one rank do not know each other.
 RANKS = (
-    ("errors", "units", "clock", "tls", "self_signed", "file_watch", "summaries", "_build", "_types", "_text"),
+    (
+        "errors",
+        "units",
+        "clock",
+        "tls",
+        "serving",
+        "self_signed",
+        "file_watch",
+        "summaries",
+        "_build",
+        "_types",
+        "_text",
+    ),
     ("catalog", "codec"),
     ("wire",),
     ("_core",),

@@ -28,7 +28,7 @@ from heapfast.kube.auth_config import AuthConfig, fetch_auth_config
 from heapfast.kube.client import KubeClient
 from heapfast.kube.reviews import Reviews
 from heapfast.self_signed import make_pair
-from heapfast.tls import ServingContext
+from heapfast.serving import Pair, ServingContext
 from tests.unit.auth import certificates
 from tests.unit.auth.gates import CONFIG_MAP, PARSERS
 
@@ -78,7 +78,7 @@ class Daemon:
         cert, key = make_pair(certificates.NOW)
         (folder / "tls.crt").write_bytes(cert)
         (folder / "tls.key").write_bytes(key)
-        self.serving = ServingContext(folder / "tls.crt", folder / "tls.key")
+        self.serving = ServingContext(Pair(folder / "tls.crt", folder / "tls.key"))
         self.client = KubeClient(ApiAccess(server=url))
         clock, monitoring = ManualClock(certificates.NOW_NS), AuthMonitoring(CollectorRegistry())
         reviews = Reviews(self.client, sleep=self._sleep)
