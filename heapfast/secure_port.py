@@ -1,4 +1,4 @@
-"""Builds the secure port: TLS, who may ask, and metrics.k8s.io behind them.
+"""Builds the secure port: TLS, who may ask, and the APIs behind them.
 
 In      options; the store and the rosters; the API server
 Out     SecurePort: its app, its serving context, what follows the config map and the files
@@ -175,6 +175,7 @@ async def build_secure_port(
             port=options.port,
             registry=served.registry,
             executor=served.executor,
+            enable_custom_metrics=options.enable_custom_metrics,
         )
     )
     return SecurePort(app.app, serving.context, app.monitor, tasks)

@@ -2,8 +2,9 @@
 
 In      what was asked, what went wrong
 Out     KubernetesError around a Status
-Callers secure_router.py, metrics_k8s_io.py, discovery.py, admission.py; errors.py turns foreign exceptions into these
-Source  spec/metrics-k8s-io.md section 8; wording of refusals: 11.3
+Callers secure_router.py, metrics_k8s_io.py, custom_metrics.py, discovery.py, admission.py; errors.py turns foreign
+        exceptions into these
+Source  spec/metrics-k8s-io.md section 8; wording of refusals: 11.3; of custom metrics: 20.1
 Never   renders, or sees a request
 """
 
@@ -60,6 +61,22 @@ def no_metrics(kind: str, name: str) -> KubernetesError:
     """
     message = f"{kind}.{GROUP} {quote(name)} not found"
     return KubernetesError(Status(404, "NotFound", message, Details(name, GROUP, kind)))
+
+
+def no_such_metric(metric: str, resource: str, name: str, selector: str) -> KubernetesError:
+    """Say that an object, or any of its resource, has no such metric.
+
+    Args:
+        metric: as it was asked for.
+        name: of the object; "" for all.
+        selector: of the metric's labels, "" for none.
+    """
+    message = f"the server could not find the metric {metric} for {resource}"
+    if name:
+        message += f" {name}"
+    if selector:
+        message += f" with selector {selector}"
+    return KubernetesError(Status(404, "NotFound", message))
 
 
 def method_not_allowed() -> KubernetesError:

@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from heapfast.api.accept import JSON, OFFERED, OFFERED_LIST
-from heapfast.api.discovery import Discovery, Version, root_index
+from heapfast.api.custom_metrics import CustomMetrics, api_resources
+from heapfast.api.discovery import METRICS_RESOURCES, ApiGroup, Discovery, Version, root_index
 from heapfast.api.kubernetes_errors import GROUP
 from heapfast.api.kubernetes_monitoring import KubernetesMonitor, RouteLabels
 from heapfast.api.kubernetes_responders import KubernetesResponders
@@ -24,6 +25,8 @@ from heapfast.api.secure_router import SecureRouter
 from heapfast.api.secure_state import SecureState
 from heapfast.api.self_metrics import CONTENT_TYPE_ESCAPING, SelfMetrics
 from heapfast.api.why import WHY, WHY_PREFIX, Why
+from heapfast.render.custom_metrics import GROUP as CUSTOM_GROUP
+from heapfast.render.custom_metrics import VERSIONS as CUSTOM_VERSIONS
 from heapfast.render.metrics_k8s_io import ResourceMetrics
 
 
@@ -45,6 +48,15 @@ RESOURCES: Final = (
     Route("/namespaces/{namespace}/pods/{pod}", "pod", False, "pods", "resource"),
 )
 
+#: Of custom.metrics.k8s.io; what comes first beats a parameter in its place.
+CUSTOM_RESOURCES: Final = (
+    Route("/namespaces/{namespace}/metrics/{metric}", "namespaces", False, "namespaces", "resource"),
+    Route("/namespaces/{namespace}/pods/{pod}/{metric}", "pods", False, "pods", "resource"),
+    Route("/nodes/{node}/{metric}", "nodes", False, "nodes", "resource"),
+    Route("/namespaces/{namespace}/{resource}/{name}/{metric}", "others", False, "others", "resource"),
+    Route("/{resource}/{name}/{metric}", "others", False, "others", "resource"),
+)
+
 GROUPS_PATH: Final = "/apis"
 GROUP_PATH: Final = f"/apis/{GROUP}"
 VERSION_PATH: Final = "/version"
@@ -60,21 +72,24 @@ def build_router(
     """Join the tables above with the handlers."""
     router = SecureRouter(responders)
     index = [GROUPS_PATH, GROUP_PATH, VERSION_PATH, METRICS_PATH, OPENAPI_V2_PATH, OPENAPI_V3_PATH]
-    discovery = Discovery(state.versions, state.port)
+    group = ApiGroup(GROUP, state.versions, METRICS_RESOURCES)
+    custom = ApiGroup(CUSTOM_GROUP, CUSTOM_VERSIONS, api_resources())
+    discovery = Discovery((group, custom) if state.enable_custom_metrics else (group,), state.port)
     for path in (GROUPS_PATH, f"{GROUPS_PATH}/"):
         router.add_exact(path, responders.restful(discovery.groups, OFFERED))
-    router.add_prefix(GROUP_PATH)
-    router.add(GROUP_PATH, responders.restful(discovery.group, OFFERED))
+    _add_discovery(router, responders, discovery, group)
     for version in state.versions:
         prefix = f"{GROUP_PATH}/{version}"
         index.append(prefix)
-        router.add(prefix, responders.restful(discovery.version(version), OFFERED))
         family = MetricsK8sIo(state, metrics, version)
         for route in RESOURCES:
             verb = "LIST" if route.is_list else "GET"
             counter = monitor.route(RouteLabels(verb, GROUP, version, route.resource, route.scope))
             produced = OFFERED_LIST if route.is_list else OFFERED
             router.add(prefix + route.path, responders.restful(getattr(family, route.handler), produced, counter))
+    if state.enable_custom_metrics:
+        _add_discovery(router, responders, discovery, custom)
+        index.extend(_add_custom_metrics(router, responders, state, monitor))
     router.add_prefix(VERSION_PATH)
     router.add(VERSION_PATH, responders.restful(Version(state.version).version, (JSON,)))
 
@@ -103,6 +118,30 @@ def _add_why(router: SecureRouter, state: SecureState) -> None:
     router.add_prefix(WHY_PREFIX)
     for route in WHY:
         router.add(WHY_PREFIX + route.path, plain(getattr(why, route.handler)))
+
+
+def _add_discovery(
+    router: SecureRouter, responders: KubernetesResponders, discovery: Discovery, group: ApiGroup
+) -> None:
+    path = f"{GROUPS_PATH}/{group.name}"
+    router.add_prefix(path)
+    router.add(path, responders.restful(discovery.group(group), OFFERED))
+    for version in group.versions:
+        router.add(f"{path}/{version}", responders.restful(discovery.version(group, version), OFFERED))
+
+
+def _add_custom_metrics(
+    router: SecureRouter, responders: KubernetesResponders, state: SecureState, monitor: KubernetesMonitor
+) -> list[str]:
+    """Add the routes of every version; returns what the index lists."""
+    group_path = f"{GROUPS_PATH}/{CUSTOM_GROUP}"
+    for version in CUSTOM_VERSIONS:
+        family = CustomMetrics(state, version)
+        for route in CUSTOM_RESOURCES:
+            counter = monitor.route(RouteLabels("GET", CUSTOM_GROUP, version, route.resource, route.scope))
+            handler = getattr(family, route.handler)
+            router.add(f"{group_path}/{version}{route.path}", responders.restful(handler, (JSON,), counter))
+    return [group_path, *(f"{group_path}/{version}" for version in CUSTOM_VERSIONS)]
 
 
 def _add_openapi(router: SecureRouter, state: SecureState) -> None:

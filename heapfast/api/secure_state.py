@@ -81,6 +81,7 @@ class SecureState:
         registry: of self-metrics.
         executor: for work of more than a millisecond; None for the loop's own.
         version: as GET /version shows it.
+        enable_custom_metrics: serve custom.metrics.k8s.io, too.
     """
 
     store: Store
@@ -103,3 +104,4 @@ class SecureState:
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=False))
     executor: Executor | None = None
     version: str = __version__
+    enable_custom_metrics: bool = False

@@ -6,8 +6,8 @@ Callers router.py, secure_router.py
 Source  spec/heapster-rest.md 1.2: both APIs' routers match whole segments
 Never   splits, cleans or decodes a path: that is where the two routers differ
 
-Each knot has literal children, or one parameter, or, at the end of a route and only there, "all
-segments that are left". So there is never more than one way to go on.
+Each knot has literal children, then one parameter for what is none of them, or, at the end of a route and
+only there, "all segments that are left". So there is never more than one way to go on.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ def _check_ports(arguments: Arguments, api: ApiOptions, secure: SecureOptions | 
         findings.refuse("secure-port", 0, "a port, or --heapster-port beside it: nothing would be served")
     closed: list[tuple[tuple[Group, ...], str]] = []
     if secure is None:
-        closed.append(((Group.SECURE_PORT, Group.AUTH), "--secure-port"))
+        closed.append(((Group.SECURE_PORT, Group.AUTH, Group.SECURE_APIS), "--secure-port"))
     if not api.enabled:
         closed.append(((Group.PLAIN_PORT,), "--heapster-port"))
     for groups, opener in closed:

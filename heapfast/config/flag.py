@@ -27,6 +27,7 @@ class Group(Enum):
     AUTH = "metrics-server's: who may ask on the secure port"
     STORE = "heapfast's own: memory"
     SCRAPING = "heapfast's own: scraping"
+    SECURE_APIS = "heapfast's own: what the secure port serves beside metrics.k8s.io"
     LOGGING = "Logging"
     IGNORED = "Accepted and without effect, which is noted at start"
     OTHER = "Other"

@@ -40,6 +40,12 @@ def _own_flags() -> list[Flag]:
     table.integer("max-body-bytes", 64 << 20, "Longest answer of a kubelet.")
     table.switch("kubelet-token-over-http", "Send the bearer token to kubelets without TLS, readable on the wire.")
 
+    table.group = Group.SECURE_APIS
+    table.switch(
+        "enable-custom-metrics",
+        "Serve custom.metrics.k8s.io, for autoscalers; no other server may be registered for it.",
+    )
+
     table.group = Group.OTHER
     table.switch("version", "Print the version and exit.")
     table.switch("help", "Print this and exit.")

@@ -171,6 +171,7 @@ class SecureOptions(msgspec.Struct, frozen=True, kw_only=True):
         max_requests: answered at a time; 0 for any number.
         request_timeout_ns: longest time to answer one.
         shutdown_delay_ns: from SIGTERM, when /readyz begins to fail, until the port closes.
+        enable_custom_metrics: custom.metrics.k8s.io is served, too.
     """
 
     bind_address: str = "0.0.0.0"
@@ -184,6 +185,7 @@ class SecureOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_requests: int = 400
     request_timeout_ns: int = 60 * NS_PER_SECOND
     shutdown_delay_ns: int = 0
+    enable_custom_metrics: bool = False
 
 
 class RequestHeaderOptions(msgspec.Struct, frozen=True, kw_only=True):

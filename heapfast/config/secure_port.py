@@ -48,6 +48,7 @@ def build_secure(arguments: Arguments, findings: Findings) -> SecureOptions | No
         max_requests=values["max-requests-inflight"],
         request_timeout_ns=values["request-timeout"],
         shutdown_delay_ns=values["shutdown-delay-duration"],
+        enable_custom_metrics=values["enable-custom-metrics"],
     )
     return options if port else None
 

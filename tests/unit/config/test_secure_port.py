@@ -171,3 +171,15 @@ def test_openssl_knows_every_suite_by_its_name(openssl: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers(openssl)
     assert openssl in [cipher["name"] for cipher in context.get_ciphers()]
+
+
+def test_custom_metrics_are_served_when_they_are_asked_for() -> None:
+    assert not secure_of().enable_custom_metrics
+    assert secure_of("--enable-custom-metrics").enable_custom_metrics
+    assert not secure_of("--enable-custom-metrics=false").enable_custom_metrics
+
+
+def test_custom_metrics_need_the_secure_port() -> None:
+    options = build("--source=kubernetes.summary_api", "--enable-custom-metrics")
+    assert options.secure is None
+    assert options.notes == ("--enable-custom-metrics: has no effect: its port is closed, --secure-port opens it",)
