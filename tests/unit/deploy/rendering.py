@@ -72,7 +72,7 @@ def render_chart(*settings: str) -> Objects:
 def refuse_chart(*settings: str) -> str:
     """What helm says to values that cannot be installed."""
     words = _helm(settings)
-    result = subprocess.run([_found(words[0]), *words[1:]], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([find_program(words[0]), *words[1:]], capture_output=True, text=True, timeout=60)
     assert result.returncode != 0
     return result.stderr
 
@@ -88,12 +88,13 @@ def _helm(settings: Iterable[str]) -> list[str]:
 
 
 def _run(program: str, *words: str) -> str:
-    result = subprocess.run([_found(program), *words], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([find_program(program), *words], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
 
-def _found(program: str) -> str:
+def find_program(program: str) -> str:
+    """Where a program is; skips the test when there is none."""
     path = shutil.which(program)
     if path is None:
         pytest.skip(f"NO {program.upper()}: what it renders is not tested; put {program} on the PATH")

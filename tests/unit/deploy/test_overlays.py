@@ -30,6 +30,7 @@ def rules_of(role: Manifest) -> set[tuple[str, str, str]]:
 def test_the_overlays_are_the_documented_ones() -> None:
     assert OVERLAYS == ["autoscale-fine", "e2e", "heapster-replacement", "high-availability", "release"]
     assert {path.name for path in (DEPLOY / "components").iterdir()} == {
+        "custom-metrics",
         "heapster",
         "high-availability",
         "insecure-kubelets",

@@ -1,0 +1,61 @@
+"""The component custom-metrics: it registers what the daemon serves, and lets the autoscaler ask."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from heapfast.config.build import build_options
+from heapfast.render.custom_metrics import GROUP, VERSIONS
+from tests.unit.deploy.rendering import DEPLOY, Objects, find_program
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
+    folder = tmp_path_factory.mktemp("overlay")
+
+    def relative(*parts: str) -> str:
+        return os.path.relpath(Path(DEPLOY, *parts).resolve(), folder.resolve())
+
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [relative("base")],
+        "components": [relative("components", name) for name in ("summary", "custom-metrics")],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    command = [find_program("kubectl"), "kustomize", str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    return Objects(result.stdout)
+
+
+def test_the_daemon_is_told_to_serve_it(objects: Objects) -> None:
+    options = build_options(objects.container["args"], {})
+    assert options.notes == ()
+    assert options.secure is not None
+    assert options.secure.enable_custom_metrics
+    assert options.scrape.source == "summary"
+
+
+def test_every_version_is_registered_and_the_preferred_one_comes_first(objects: Objects) -> None:
+    services = [one["spec"] for one in objects.all if one["kind"] == "APIService" and one["spec"]["group"] == GROUP]
+    services.sort(key=lambda spec: -spec["versionPriority"])
+    assert [spec["version"] for spec in services] == list(VERSIONS)
+    for spec in services:
+        assert spec["service"] == objects.get("APIService", "v1.metrics.k8s.io")["spec"]["service"]
+    assert {f"{version}.{GROUP}" for version in VERSIONS} <= objects.names("APIService")
+
+
+def test_the_autoscalers_controller_may_ask_and_nobody_else(objects: Objects) -> None:
+    role = objects.get("ClusterRole", "heapfast:custom-metrics-reader")
+    assert role["rules"] == [{"apiGroups": [GROUP], "resources": ["*"], "verbs": ["get"]}]
+    binding = objects.get("ClusterRoleBinding", role["metadata"]["name"])
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": "horizontal-pod-autoscaler", "namespace": "kube-system"}
+    ]
