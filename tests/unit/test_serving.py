@@ -14,8 +14,8 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from heapfast.errors import ConfigError
-from heapfast.sim.certificates import Authority
 from heapfast.serving import Pair, ServingContext
+from heapfast.sim.certificates import Authority
 from tests.unit.auth import certificates
 
 SERVERS = Authority("servers")
