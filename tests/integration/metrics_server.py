@@ -19,12 +19,12 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import aiohttp
 import msgspec
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from heapfast.config.build import build_options
 from heapfast.daemon import bind, build, source_options
@@ -196,9 +196,3 @@ def read_usage(cpu: str, memory: str) -> tuple[int, int]:
 def _value(quantity: str) -> Fraction:
     digits = quantity.rstrip("numKMGi")
     return int(digits) * _UNITS[quantity[len(digits) :]]
-
-
-async def get_status(daemon: RunningDaemon, path: str, **more: Any) -> tuple[int, str]:
-    """Status and text of an answer of the daemon itself."""
-    async with daemon.session.get(path, **more) as response:
-        return response.status, await response.text()

@@ -31,7 +31,7 @@ async def cluster() -> AsyncIterator[Aggregated]:
 
 def containers_of(cluster: Aggregated, pod: Pod) -> dict[str, tuple[int, int]]:
     """Millicores and bytes by container."""
-    values = cluster.sim.cluster.expected_pod(*pod.key.split("/"), cluster.now_ms).containers
+    values = cluster.sim.cluster.expected_pod(pod.workload.namespace, pod.name, cluster.now_ms).containers
     return {name: (value.cpu_millicores, value.working_set_bytes) for name, value in values.items()}
 
 
