@@ -53,18 +53,19 @@ async def measure(scenario: Scenario, mode: str, ticks: int) -> dict[str, Any]:
             started = time.monotonic()
             async with DaemonProcess(flags, ports.heapster) as daemon:
                 start_seconds = time.monotonic() - started
-                await _wait_for_ticks(daemon, WARM_UP_TICKS, scenario.resolution_seconds)
+                ticker = _Ticks(daemon.url, scenario.resolution_seconds)
+                await ticker.wait(WARM_UP_TICKS)
                 requests = await requests_of(mode, scenario, simulator.endpoints, ports)
                 # What the question about everything has brought up is not what a scrape costs.
                 await asyncio.sleep(QUIET_SECONDS)
                 before = await daemon.self_metrics()
                 cpu, simulator_cpu = cpu_seconds_of(daemon.pid), cpu_seconds_of(simulator.pid)
                 began = time.monotonic()
-                await _wait_for_ticks(daemon, ticks, scenario.resolution_seconds)
+                await ticker.wait(ticks)
                 seconds = time.monotonic() - began
                 cpu, simulator_cpu = cpu_seconds_of(daemon.pid) - cpu, cpu_seconds_of(simulator.pid) - simulator_cpu
                 memory = memory_of(daemon.pid)
-                figures = _figures(before, await daemon.self_metrics())
+                figures = figures_between(before, await daemon.self_metrics())
                 # Over a whole resolution, so that a scrape and a tick are in it.
                 latencies = {
                     name: await ask_at_rate(request, REQUESTS_A_SECOND, scenario.resolution_seconds)
@@ -90,27 +91,36 @@ async def measure(scenario: Scenario, mode: str, ticks: int) -> dict[str, Any]:
                 }
 
 
-async def _wait_for_ticks(daemon: DaemonProcess, ticks: int, resolution_seconds: int) -> None:
-    """Waits until there are so many batches more, and for the quiet after the last."""
-    async with aiohttp.ClientSession(daemon.url) as session:
-        last = await _newest(session)
-        while ticks:
-            await asyncio.sleep(POLL_SECONDS)
-            newest = await _newest(session)
-            if newest != last:
-                ticks, last = ticks - 1, newest
-                # Questions cost the daemon something too: none until shortly before the next batch is due.
-                await asyncio.sleep(resolution_seconds - 4 * POLL_SECONDS if ticks else QUIET_SECONDS)
+class _Ticks:
+    """Waits for batches, and asks for them only shortly before one is due: questions cost the daemon something too."""
+
+    def __init__(self, url: str, resolution_seconds: int) -> None:
+        self._url = url
+        self._resolution_seconds = resolution_seconds
+        self._newest = ""
+        self._seen = 0.0
+
+    async def wait(self, ticks: int) -> None:
+        """Until there are so many batches more, and for the quiet after the last."""
+        async with aiohttp.ClientSession(self._url) as session:
+            if not self._seen:
+                self._newest = await self._ask(session)
+            for _ in range(ticks):
+                due = self._seen + self._resolution_seconds - QUIET_SECONDS
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                while (newest := await self._ask(session)) == self._newest:  # noqa: ASYNC110 - another process has the news
+                    await asyncio.sleep(POLL_SECONDS)
+                self._newest, self._seen = newest, time.monotonic()
+        await asyncio.sleep(QUIET_SECONDS)
+
+    async def _ask(self, session: aiohttp.ClientSession) -> str:
+        # One short series that every source gives: /metrics would cost the daemon more than what is measured.
+        async with session.get("/api/v1/model/metrics/cpu/usage_rate") as response:
+            newest: str = (await response.json())["latestTimestamp"]
+            return newest
 
 
-async def _newest(session: aiohttp.ClientSession) -> str:
-    # One short series that every source gives: /metrics would cost the daemon more than what is measured.
-    async with session.get("/api/v1/model/metrics/cpu/usage_rate") as response:
-        newest: str = (await response.json())["latestTimestamp"]
-        return newest
-
-
-def _figures(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, Any]:
+def figures_between(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, Any]:
     """What the daemon counted in between."""
 
     def grown(name: str) -> float:
@@ -122,12 +132,14 @@ def _figures(before: Mapping[str, float], after: Mapping[str, float]) -> dict[st
         for part in ("scrape", "prepare", "close", "commit")
     }
     good = grown('heapfast_scrape_scrapes_total{outcome="ok"}')
+    extra = grown("heapfast_scrape_extra_total")
     return {
         "ticks": int(ticks),
         "scrapes": int(good),
-        # Nodes of which a batch has no sample of its own.
-        "missed": int(after["heapfast_scrape_targets"] * ticks - good + grown("heapfast_scrape_late_total")),
+        # Of all that were due, every node once a tick and some out of turn: those that gave a batch nothing.
+        "missed": int(after["heapfast_scrape_targets"] * ticks + extra - good + grown("heapfast_scrape_late_total")),
         "late": int(grown("heapfast_scrape_late_total")),
+        "out_of_turn": int(extra),
         "skipped": int(grown("heapfast_scrape_skipped_total")),
         "backed_off": int(grown("heapfast_scrape_backed_off_total")),
         "windows_skipped": int(grown("heapfast_windows_skipped_total")),

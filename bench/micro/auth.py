@@ -35,10 +35,16 @@ SCALE = Scale(full=2_000, quick=200, unit="decisions a round")
 ROUNDS = 15
 
 BUDGETS = {
-    "autoscaler through the front proxy, us of CPU": at_most(10.0),
-    "client certificate, us of CPU": at_most(10.0),
-    "bearer token of 900 bytes, us of CPU": at_most(10.0),
-    "anonymous probe, us of CPU": at_most(10.0),
+    f"{caller}, us of CPU": at_most(10.0)
+    for caller in (
+        "autoscaler through the front proxy",
+        "client certificate",
+        "bearer token of 900 bytes",
+        "anonymous probe",
+        "refused: user without permission",
+        "refused: front proxy of a foreign authority",
+        "refused: bad token",
+    )
 }
 
 #: What kube-apiserver sends along when the HorizontalPodAutoscaler asks.
