@@ -34,10 +34,12 @@ from heapfast.api.secure_state import SecureState
 from heapfast.catalog.keys import Kind
 from heapfast.query.field_selector import FieldSelection, select_fields
 from heapfast.query.list_options import ListOptions, parse_bool, parse_list_options
+from heapfast.query.mean import parse_span_ns
 from heapfast.query.quoting import quote
 from heapfast.query.usage import UsageStatus
 from heapfast.render._roster import Roster
 from heapfast.render.forms import Encoding, Form, RowObject, Shape
+from heapfast.render.mean_items import History
 from heapfast.render.metrics_k8s_io import ResourceMetrics
 
 _ROW_OBJECTS: Final = {row_object.value: row_object for row_object in RowObject} | {"": RowObject.METADATA}
@@ -67,6 +69,7 @@ class MetricsK8sIo:
 
     def node(self, req: Request, node: str) -> Answer:
         wanted = self._want_object(req, "NodeMetrics")
+        metrics = self._metrics_for(req)
         slot = self._store.find(Kind.NODE, node)
         # The store knows nodes by their hostnames, too; here only names count.
         if slot < 0 or slot not in self._state.nodes or self._store.name(Kind.NODE, slot) != node:
@@ -74,25 +77,27 @@ class MetricsK8sIo:
         status = UsageStatus.NONE
         body = b""
         if not self._state.node_selector or slot in self._state.nodes.select(self._state.node_selector):
-            status, body = self._metrics.render_node(slot, wanted.form, self._state.clock.now_ns())
+            status, body = metrics.render_node(slot, wanted.form, self._state.clock.now_ns())
         if status is not UsageStatus.OK:
             raise no_metrics("nodemetrics", node)
         return _answer(wanted, body)
 
     def pod(self, req: Request, namespace: str, pod: str) -> Answer:
         wanted = self._want_object(req, "PodMetrics")
+        metrics = self._metrics_for(req)
         slot = self._store.find(Kind.POD, namespace, pod)
         if slot < 0 or slot not in self._state.running:
             raise no_such_pod(pod)
-        status, body = self._metrics.render_pod(slot, wanted.form, self._state.clock.now_ns())
+        status, body = metrics.render_pod(slot, wanted.form, self._state.clock.now_ns())
         if status is not UsageStatus.OK:
             raise no_metrics("podmetrics", f"{namespace}/{pod}")
         return _answer(wanted, body)
 
     def nodes(self, req: Request) -> Answer:
         options, wanted = self._want_list(req, "nodes", "NodeMetricsList")
+        metrics = self._metrics_for(req)
         slots, token = self._page(options, self._state.node_roster, self._select_nodes(options))
-        return _answer(wanted, self._metrics.render_nodes(slots, wanted.form, self._state.clock.now_ns(), token))
+        return _answer(wanted, metrics.render_nodes(slots, wanted.form, self._state.clock.now_ns(), token))
 
     def all_pods(self, req: Request) -> Answer:
         return self.pods(req, "")
@@ -100,8 +105,9 @@ class MetricsK8sIo:
     def pods(self, req: Request, namespace: str) -> Answer:
         """List pods; an empty namespace means all of them."""
         options, wanted = self._want_list(req, "pods", "PodMetricsList")
+        metrics = self._metrics_for(req)
         slots, token = self._page(options, self._state.pod_roster, self._select_pods(options, namespace or None))
-        return _answer(wanted, self._metrics.render_pods(slots, wanted.form, self._state.clock.now_ns(), token))
+        return _answer(wanted, metrics.render_pods(slots, wanted.form, self._state.clock.now_ns(), token))
 
     # -- which form --
 
@@ -151,6 +157,25 @@ class MetricsK8sIo:
         if transform.kind != (_METADATA_LIST if is_list else _METADATA):
             return _Wanted(form, wrong_metadata(transform.kind, type_name, is_list=is_list))
         return _Wanted(form._replace(shape=Shape.METADATA, meta_version=transform.version), None)
+
+    # -- which usage --
+
+    def _metrics_for(self, req: Request) -> ResourceMetrics:
+        """Obey `window`, which is not upstream's: usage is then the mean over so long, from the closed batches.
+
+        Raises:
+            QueryError: no duration.
+        """
+        window = req.query().get("window")
+        if window is None:
+            return self._metrics
+        end_ns = self._state.clock.now_ns()
+        # A sample stands for the resolution before it: one that is as old as the span is outside of it.
+        start_ns = max(end_ns - parse_span_ns(window) + 1, 0)
+        state = self._state
+        return self._metrics.over(
+            History(state.store, state.nodes, state.running, start_ns, end_ns, state.resolution_ns)
+        )
 
     # -- which objects --
 

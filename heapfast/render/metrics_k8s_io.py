@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -27,6 +27,7 @@ from heapfast.render._k8s_json import JsonItems
 from heapfast.render._k8s_protobuf import ProtobufItems
 from heapfast.render.forms import Encoding, Form
 from heapfast.render.k8s_frames import JsonFrame, ObjectType, item_form, json_frame, object_type, with_continue
+from heapfast.render.mean_items import History, MeanItems
 from heapfast.render.protobuf import ENVELOPE_END, envelope, envelope_start, list_meta
 from heapfast.render.yaml import to_yaml, yaml_around, yaml_items
 
@@ -42,6 +43,16 @@ SLICE_ITEMS = 400
 SLICE_ITEMS_YAML = 20
 
 
+class ItemSource(Protocol):
+    """What writes the items of one answer; see Items in _k8s_items.pyi."""
+
+    @property
+    def is_done(self) -> bool: ...
+    def one(self, slot: int) -> tuple[int, bytes]: ...
+    def begin(self, slots: array[int]) -> None: ...
+    def step(self, max_items: int) -> bytes: ...
+
+
 class ResourceMetrics:
     """Renders what metrics.k8s.io serves.
 
@@ -50,13 +61,26 @@ class ResourceMetrics:
         nodes: the nodes that are served at all, with their current labels.
         pods: the same for pods: those that the watch says are running.
         freshness: takes the age of every object that is written; None for nobody.
+        history: usage is a mean over its span; None for what the latest view has.
     """
 
-    def __init__(self, latest: Latest, nodes: Roster, pods: Roster, freshness: Freshness | None = None) -> None:
+    def __init__(
+        self,
+        latest: Latest,
+        nodes: Roster,
+        pods: Roster,
+        freshness: Freshness | None = None,
+        history: History | None = None,
+    ) -> None:
         self._latest = latest
+        self._history = history
         self._nodes = nodes
         self._pods = pods
         self._freshness = freshness or Freshness()
+
+    def over(self, history: History) -> ResourceMetrics:
+        """Return one that renders the same objects, with their means."""
+        return ResourceMetrics(self._latest, self._nodes, self._pods, history=history)
 
     def render_node(self, slot: int, form: Form, now_ns: int) -> tuple[UsageStatus, bytes]:
         """Render one node of the roster.
@@ -128,8 +152,10 @@ class ResourceMetrics:
         chunks = _framed(_slices(items, SLICE_ITEMS), frame)
         return _indented(chunks) if form.is_indented else chunks
 
-    def _items(self, roster: Roster, form: Form, now_ns: int, *, is_list: bool) -> Items:
+    def _items(self, roster: Roster, form: Form, now_ns: int, *, is_list: bool) -> ItemSource:
         item = item_form(roster.kind, form, is_list=is_list)
+        if self._history is not None:
+            return MeanItems(self._history, roster, now_ns, item, is_protobuf=form.encoding is Encoding.PROTOBUF)
         items: Items
         if form.encoding is not Encoding.PROTOBUF:
             items = JsonItems(self._latest, roster, now_ns, *item)
@@ -141,7 +167,7 @@ class ResourceMetrics:
         return items
 
 
-async def _slices(items: Items, max_items: int) -> AsyncIterator[bytes]:
+async def _slices(items: ItemSource, max_items: int) -> AsyncIterator[bytes]:
     """Slices of a list that are not empty; the loop has its turn between two."""
     while True:
         part = items.step(max_items)

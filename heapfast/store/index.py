@@ -63,6 +63,14 @@ class PostingIndex:
         """
         return self._entries[slot].node
 
+    def labels_of(self, slot: int) -> dict[str, str]:
+        """Return an entity's labels, as a dict of the caller's own.
+
+        Raises:
+            KeyError: it is not in the index.
+        """
+        return dict(self._entries[slot].labels)
+
     def put(self, slot: int, namespace: str, labels: Mapping[str, str], node: str = "") -> None:
         """Enter an entity, or replace what is known of it. Costs O(its labels).
 
