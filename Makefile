@@ -46,5 +46,6 @@ clean:
 	touch $@
 
 .venv/.built: .venv/.python $(COMPILED)
+	@echo "building heapfast into .venv: a minute or two"
 	$(BIN)/pip install --quiet --editable .
 	touch $@
