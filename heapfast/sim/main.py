@@ -37,7 +37,7 @@ from heapfast.sim.control import Control
 from heapfast.sim.faults import Faults, parse_fault
 from heapfast.sim.forward import Forwarder
 from heapfast.sim.identities import Identities
-from heapfast.sim.kubeconfig import write_kubeconfig
+from heapfast.sim.kubeconfig import VIEWER_CONTEXT_NAME, write_kubeconfig
 from heapfast.sim.kubelet import KubeletServer
 from heapfast.sim.options import SimulateOptions, add_arguments, options_from_args
 from heapfast.sim.resources import make_resources
@@ -170,6 +170,7 @@ def describe(sim: SimulatedCluster, out: TextIO) -> None:
         curl += f" --cacert {sim.certificates.ca_file}"
     if options.token:
         curl += f" -H 'Authorization: Bearer {options.token}'"
+    viewer = f"  kubectl --kubeconfig {sim.kubeconfig} --context {VIEWER_CONTEXT_NAME} top pods\n"
     print(
         f"simulated cluster: {len(sim.cluster.nodes)} nodes, {len(sim.cluster.pods)} pods, seed {options.seed}\n"
         f"  API server   {sim.api.url}\n"
@@ -179,6 +180,7 @@ def describe(sim: SimulatedCluster, out: TextIO) -> None:
         f"try\n"
         f"  kubectl --kubeconfig {sim.kubeconfig} get nodes\n"
         f"  kubectl --kubeconfig {sim.kubeconfig} top pods -A\n"
+        f"{viewer if options.viewer_token else ''}"
         f"  {curl} {scheme}://{first.address}:{sim.kubelets.port}/stats/summary\n"
         f"  {curl} {sim.api.url}/sim/state\n"
         f'  {curl} {sim.api.url}/sim/faults -d \'{{"faults": ["{first.name}=hang"]}}\'\n'

@@ -1,6 +1,7 @@
 """Who the API server takes a caller for, what it lets them do, and what it tells the daemon of them."""
 
 import hashlib
+import io
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from heapfast.errors import ConfigError
 from heapfast.sim.certificates import Authority, Certificates
 from heapfast.sim.config_maps import NAME, publish_trust
 from heapfast.sim.kubeconfig import VIEWER_CONTEXT_NAME
-from heapfast.sim.main import SimulatedCluster
+from heapfast.sim.main import SimulatedCluster, describe
 from heapfast.sim.options import SimulateOptions
 
 CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps"
@@ -214,3 +215,13 @@ async def test_the_kubeconfig_has_a_context_for_each(sim: SimulatedCluster) -> N
 def test_two_people_do_not_share_a_token() -> None:
     with pytest.raises(ConfigError, match="viewer-token"):
         SimulateOptions(token="one", viewer_token="one").check()
+
+
+async def test_a_person_is_told_of_the_viewer(sim: SimulatedCluster, clock: ManualClock) -> None:
+    told = io.StringIO()
+    describe(sim, told)
+    assert f"kubectl --kubeconfig {sim.kubeconfig} --context viewer top pods\n" in told.getvalue()
+    async with SimulatedCluster(SimulateOptions(nodes=1), clock) as alone:
+        told = io.StringIO()
+        describe(alone, told)
+        assert "viewer" not in told.getvalue()
