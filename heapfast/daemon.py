@@ -32,6 +32,7 @@ from heapfast.api.state import State
 from heapfast.auth.client_cert import ClientRule
 from heapfast.catalog.keys import Kind
 from heapfast.clock import Clock
+from heapfast.consumers import Consumer, NodeConsumer
 from heapfast.errors import ConfigError
 from heapfast.kube.client import KubeClient
 from heapfast.kube.config import SourceOptions, resolve
@@ -41,15 +42,8 @@ from heapfast.kube.nodes import nodes_resource
 from heapfast.kube.pods import PODS
 from heapfast.kube.watch import Reflector
 from heapfast.listening import listen
-from heapfast.pipeline import (
-    Consumer,
-    NodeConsumer,
-    Pipeline,
-    Place,
-    heapster_place,
-    preferred_place,
-    selected,
-)
+from heapfast.pipeline import Pipeline
+from heapfast.places import Place, heapster_place, preferred_place, selected
 from heapfast.processors.gate import Gate
 from heapfast.processors.labels import LabelCopier
 from heapfast.processors.namespace import NamespaceEnricher

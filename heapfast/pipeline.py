@@ -1,6 +1,6 @@
 """Start here: one tick, read from top to bottom, stage after stage.
 
-     kube/        who is there            Consumer and NodeConsumer take it to processors/ and scrape/
+     kube/        who is there            consumers.py takes it to processors/ and scrape/
      scrape/      bytes from a target     run_tick asks for one window
      wire/        bytes -> rows           in the scrape manager, right as a body is complete
      _core        memory and numbers      take_rows, then close_batch: swap, close, commit
@@ -18,23 +18,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from heapfast.catalog.keys import Kind
 from heapfast.errors import StoreError
-from heapfast.kube.nodes import preferred_address
-from heapfast.scrape.sources.kubelet_resource import clean_path
-from heapfast.store.requirement import Selector, matches
 
 if TYPE_CHECKING:
     from heapfast._batch import Batch
     from heapfast._core import Store
     from heapfast.clock import Clock
-    from heapfast.kube.nodes import Node
     from heapfast.processors.gate import Gate
-    from heapfast.processors.node import NodeEnricher
     from heapfast.scrape.loop import Window
     from heapfast.scrape.manager import ScrapeManager
     from heapfast.scrape.target import Target
@@ -169,120 +164,3 @@ class Pipeline:
         except ExceptionGroup as failures:
             # Each of them cost its own object; the batch is as good as without them.
             log.exception("%d changes from the API server could not be taken", len(failures.exceptions))
-
-
-def preferred_place(types: Sequence[str], *, uses_node_status_port: bool) -> Callable[[Node], Place | str]:
-    """Where metrics-server asks nodes, ready or not (spec/metrics-k8s-io.md 14.2, 14.3).
-
-    Args:
-        types: of addresses, best first.
-        uses_node_status_port: a port that the node states beats the source's own.
-    """
-
-    def place(node: Node) -> Place | str:
-        address = preferred_address(node.addresses, types)
-        if address is None:
-            return f"no address of type {', '.join(types)}"
-        port = node.kubelet_port if uses_node_status_port and node.kubelet_port else None
-        return Place(address, port, clean_path(node.metrics_path))
-
-    return place
-
-
-def selected(place: Callable[[Node], Place | str], selector: Selector) -> Callable[[Node], Place | str]:
-    """The same for nodes whose labels the selector takes, and for no others."""
-
-    def place_selected(node: Node) -> Place | str:
-        return place(node) if matches(selector, node.labels) else "the node selector does not take it"
-
-    return place_selected
-
-
-def heapster_place(node: Node) -> Place | str:
-    """Where Heapster asked a node: at its IP, while it is ready (spec/heapster-pipeline.md 3.3)."""
-    if node.skip_reason is not None or node.ip is None:
-        return node.skip_reason or "no address"
-    return Place(node.ip)
-
-
-class Enricher(Protocol):
-    """The store's side of one kind of object (processors/)."""
-
-    def upsert(self, item: Any) -> None: ...
-    def delete(self, key: str) -> None: ...
-
-
-class Consumer:
-    """Takes the objects of one watch to their enricher, and remembers that the first list is complete."""
-
-    def __init__(self, name: str, enricher: Enricher) -> None:
-        self._synced = asyncio.Event()
-        self._name = name
-        self._enricher = enricher
-
-    def upsert(self, item: Any) -> None:
-        self._enricher.upsert(item)
-
-    def delete(self, key: str) -> None:
-        self._enricher.delete(key)
-
-    @property
-    def is_synced(self) -> bool:
-        return self._synced.is_set()
-
-    async def wait_synced(self) -> None:
-        """Returns once the first list is complete."""
-        await self._synced.wait()
-
-    def synced(self) -> None:
-        self._synced.set()
-        log.info("%s: the first list is complete", self._name)
-
-
-class Place(NamedTuple):
-    """Where a node's kubelet is asked.
-
-    Attributes:
-        address: an IP, or a name that resolves to one.
-        port: None for the source's own.
-        path: "" for the source's own.
-    """
-
-    address: str
-    port: int | None = None
-    path: str = ""
-
-
-class NodeConsumer(Consumer):
-    """Takes nodes to both who wants them: the store, and the scrape manager.
-
-    Args:
-        place: says where a node is asked, or (as a text) why it is not.
-    """
-
-    def __init__(self, enricher: NodeEnricher, scraper: ScrapeManager, place: Callable[[Node], Place | str]) -> None:
-        super().__init__("nodes", enricher)
-        self._scraper = scraper
-        self._place = place
-        self._skipped: dict[str, str] = {}
-
-    def upsert(self, item: Node) -> None:
-        super().upsert(item)
-        place = self._place(item)
-        if isinstance(place, Place):
-            self._skipped.pop(item.name, None)
-            self._scraper.put(item.name, hostname=item.hostname, ip=place.address, port=place.port, path=place.path)
-            return
-        self._scraper.remove(item.name)
-        if self._skipped.get(item.name) != place:
-            self._skipped[item.name] = place
-            log.warning("node %s is not scraped: %s", item.name, place)
-
-    def delete(self, key: str) -> None:
-        self._scraper.remove(key)
-        self._skipped.pop(key, None)
-        super().delete(key)
-
-    def describe_skipped(self) -> list[Mapping[str, Any]]:
-        """The nodes that are not scraped and why, one JSON object each."""
-        return [{"node": name, "outcome": "skipped", "error": reason} for name, reason in self._skipped.items()]

@@ -34,7 +34,7 @@ RANKS = (
     ("render", "history"),
     ("api", "web"),
     ("pipeline", "config", "sim"),
-    ("daemon", "secure_port", "listening", "cli", "parse_file", "__main__"),
+    ("daemon", "secure_port", "listening", "consumers", "places", "cli", "parse_file", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 
