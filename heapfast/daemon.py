@@ -223,47 +223,8 @@ async def build(
             options.store, schedulable=options.scrape.source == "cadvisor", resolution_ns=options.resolution_ns
         )
         pods, nodes, running = PostingIndex(), PostingIndex(), PostingIndex()
+        rosters = {kind: Roster(store.latest, kind) for kind in (Kind.NODE, Kind.POD)} if options.secure else {}
         StoreCollector(store, registry)
-
-        # Who is asked about the parts below, once they are there.
-        consumers: dict[str, Consumer] = {}
-        scrapers: list[ScrapeManager] = []
-        kube_monitoring = KubeMonitoring(registry)
-
-        def describe_targets() -> list[Mapping[str, Any]]:
-            return [*scraper.describe_targets(), *node_consumer.describe_skipped()]
-
-        # 8, the secure port: early, since it counts scrapes under metrics-server's names
-        secure: SecurePort | None = None
-        node_roster = pod_roster = None
-        if options.secure is not None:
-            node_roster, pod_roster = Roster(store.latest, Kind.NODE), Roster(store.latest, Kind.POD)
-            secure = await build_secure_port(
-                options.secure,
-                options.auth,
-                Served(
-                    store=store,
-                    nodes=nodes,
-                    running=running,
-                    node_roster=node_roster,
-                    pod_roster=pod_roster,
-                    signs=Signs(
-                        are_nodes_synced=lambda: consumers["nodes"].is_synced,
-                        are_pods_synced=lambda: consumers["pods"].is_synced,
-                        is_collecting=lambda: _is_collecting(scrapers[0], clock, options.resolution_ns),
-                        is_stopping=stop.is_set if stop is not None else lambda: False,
-                    ),
-                    targets=describe_targets,
-                    node_selector=options.kubelets.node_selector,
-                    resolution_ns=options.resolution_ns,
-                    clock=clock,
-                    registry=registry,
-                    executor=executor,
-                ),
-                access,
-                kube_monitoring,
-                stack,
-            )
 
         # 2 and 3: bytes from targets, and rows from bytes
         limits = Limits(
@@ -282,9 +243,7 @@ async def build(
             clock=clock,
             spread_seconds=options.scrape.spread_ns / NS_PER_SECOND if options.scrape.spread_ns else None,
             deadline_seconds=options.scrape.deadline_ns / NS_PER_SECOND,
-            observer=secure.monitor if secure is not None else None,
         )
-        scrapers.append(scraper)
         stack.callback(scraper.close)
         ScrapeCollector(scraper, registry)
 
@@ -296,26 +255,28 @@ async def build(
 
         def note_start(node: str) -> None:
             # The first list has every pod that runs already: none of them is new.
-            if consumers["pods"].is_synced:
+            if pod_consumer.is_synced:
                 extra.note_start(node)
 
         # 1: who is there
         gate = Gate()
         copier = LabelCopier(options.labels.separator, options.labels.ignored, options.labels.stored)
         node_consumer = NodeConsumer(
-            NodeEnricher(store, nodes, copier, gate, roster=node_roster), scraper, place_of(options.kubelets)
+            NodeEnricher(store, nodes, copier, gate, roster=rosters.get(Kind.NODE)), scraper, place_of(options.kubelets)
         )
-        consumers["nodes"] = node_consumer
         starts = PodStarts(note_start) if is_latest else None
-        consumers["pods"] = Consumer(
-            "pods", PodEnricher(store, pods, copier, gate, running=running, roster=pod_roster, starts=starts)
+        pod_consumer = Consumer(
+            "pods",
+            PodEnricher(store, pods, copier, gate, running=running, roster=rosters.get(Kind.POD), starts=starts),
         )
+        consumers: dict[str, Consumer] = {"nodes": node_consumer, "pods": pod_consumer}
         if options.api.enabled:
             # metrics.k8s.io says nothing of namespaces, and metrics-server's role may not list them.
             consumers["namespaces"] = Consumer("namespaces", NamespaceEnricher(store, gate))
         client = await stack.enter_async_context(KubeClient(access))
-        reflectors: list[Reflector[Any]] = [
-            Reflector(
+        kube_monitoring = KubeMonitoring(registry)
+        reflectors: dict[str, Reflector[Any]] = {
+            kind.name: Reflector(
                 kind,
                 client,
                 consumers[kind.name],
@@ -325,7 +286,7 @@ async def build(
             )
             for kind in (nodes_resource(), NAMESPACES, PODS)
             if kind.name in consumers
-        ]
+        }
 
         # the tick
         pipeline = Pipeline(
@@ -336,6 +297,9 @@ async def build(
         WindowCollector(windows, registry)
 
         # 8: answers
+        def describe_targets() -> list[Mapping[str, Any]]:
+            return [*scraper.describe_targets(), *node_consumer.describe_skipped()]
+
         def unready() -> str | None:
             waiting = [name for name, consumer in consumers.items() if not consumer.is_synced]
             return f"the API server's list of {', '.join(waiting)} is not complete" if waiting else None
@@ -359,14 +323,42 @@ async def build(
         hosts: list[Host] = []
         if options.api.enabled:
             hosts.append(Host(create_app(state), ssl_context=tls))
-        if secure is not None:
+        secure: SecurePort | None = None
+        if options.secure is not None:
+            secure = await build_secure_port(
+                options.secure,
+                options.auth,
+                Served(
+                    store=store,
+                    nodes=nodes,
+                    running=running,
+                    node_roster=rosters[Kind.NODE],
+                    pod_roster=rosters[Kind.POD],
+                    signs=Signs(
+                        are_nodes_synced=lambda: node_consumer.is_synced,
+                        are_pods_synced=lambda: pod_consumer.is_synced,
+                        is_collecting=lambda: _is_collecting(scraper, clock, options.resolution_ns),
+                        is_stopping=stop.is_set if stop is not None else lambda: False,
+                    ),
+                    targets=describe_targets,
+                    node_selector=options.kubelets.node_selector,
+                    resolution_ns=options.resolution_ns,
+                    clock=clock,
+                    registry=registry,
+                    executor=executor,
+                ),
+                access,
+                kube_monitoring,
+                stack,
+            )
+            scraper.observe(secure.monitor)
             hosts.append(Host(secure.app, ssl_context=secure.context))
         for host in hosts:
             stack.push_async_callback(host.stop)
 
         async def run_ticks() -> None:
             if is_latest:
-                await consumers["nodes"].wait_synced()
+                await node_consumer.wait_synced()
                 await pipeline.warm_up(window_of(clock.now_ns(), options.resolution_ns))
             await pipeline.run(windows)
 
@@ -377,7 +369,7 @@ async def build(
             scraper=scraper,
             pipeline=pipeline,
             tasks={
-                **{f"watch of {kind}": reflector.run for kind, reflector in zip(consumers, reflectors, strict=True)},
+                **{f"watch of {kind}": reflector.run for kind, reflector in reflectors.items()},
                 "pipeline": run_ticks,
                 **({"extra scrapes": extra.run} if is_latest else {}),
                 **(secure.tasks if secure is not None else {}),

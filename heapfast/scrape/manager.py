@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 from bisect import insort
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,7 +47,6 @@ class ScrapeManager:
         deadline_seconds: after which a scrape returns, whoever is missing. It should end before the next window.
         deliver_late: takes answers that came later than that; None drops them.
         jitter: numbers from 0 to 1 for back-off.
-        observer: is told of scrapes and rounds; None for nobody.
 
     Attributes:
         began_ns: wall clock at the start of the last round; 0 before the first.
@@ -63,7 +63,6 @@ class ScrapeManager:
         deadline_seconds: float = DEADLINE_SECONDS,
         deliver_late: Deliver | None = None,
         jitter: Callable[[], float] = random.random,
-        observer: ScrapeObserver | None = None,
     ) -> None:
         if (MAX_SPREAD_SECONDS if spread_seconds is None else spread_seconds) >= deadline_seconds:
             raise ValueError(f"BUG: a spread of {spread_seconds} s does not end before {deadline_seconds} s")
@@ -73,11 +72,15 @@ class ScrapeManager:
         self._port = port
         self._spread_seconds = spread_seconds
         self._deadline_seconds = deadline_seconds
-        self._kit = Kit(source, source.new_rows(), clock, self.counters, deliver_late, jitter, observer)
+        self._kit = Kit(source, source.new_rows(), clock, self.counters, deliver_late, jitter)
         self.began_ns = 0
         self._targets: dict[str, Target] = {}
         self._ordered: list[Target] = []
         self._is_scraping = False
+
+    def observe(self, observer: ScrapeObserver) -> None:
+        """Tells `observer` of scrapes and rounds from the next round on."""
+        self._kit = replace(self._kit, observer=observer)
 
     def put(self, name: str, *, hostname: str, ip: str, port: int | None = None, path: str = "") -> Target:
         """Scrape a node from now on. Call it when a node object is new or has changed, not on every window.
