@@ -60,10 +60,6 @@ class QueryError(HeapfastError):
     """A question that cannot be asked. The text goes to the client as it stands."""
 
 
-class SinkError(HeapfastError):
-    """A sink that did not take a batch."""
-
-
 class AuthError(HeapfastError):
     """A client that may not ask. The text goes to the client as it stands."""
 
