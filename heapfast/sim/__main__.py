@@ -15,6 +15,7 @@ import sys
 import msgspec
 import uvloop
 
+from heapfast.errors import HeapfastError
 from heapfast.sim.main import SimulatedCluster
 from heapfast.sim.options import SimulateOptions
 from heapfast.sim.process import endpoints_of
@@ -31,8 +32,11 @@ async def _serve(options: SimulateOptions) -> None:
 
 def main() -> None:
     options = msgspec.json.decode(sys.stdin.buffer.readline(), type=SimulateOptions)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(options))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(options))
+    except HeapfastError as error:
+        sys.exit(f"heapfast: {error}")
 
 
 if __name__ == "__main__":

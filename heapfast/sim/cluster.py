@@ -181,10 +181,6 @@ class Cluster:
         """The machine of a node. Raises KeyError for a name that is none."""
         return self.hosts[self._index_by_name[node]]
 
-    def node_index(self, name: str) -> int:
-        """Raises KeyError for a name that is none."""
-        return self._index_by_name[name]
-
     def bodies(self, host: Host) -> NodeBodies:
         """The host's answers, with its pods as they are now."""
         if host.bodies is None:

@@ -16,11 +16,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import resource
 import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, TextIO
@@ -28,6 +30,7 @@ from typing import Final, TextIO
 import uvloop
 
 from heapfast.clock import Clock
+from heapfast.errors import HeapfastError
 from heapfast.sim.apiserver import ApiServer
 from heapfast.sim.certificates import Certificates
 from heapfast.sim.churn import Churn
@@ -113,7 +116,8 @@ class SimulatedCluster:
             options.token,
             certificates.kubelet_context if certificates else None,
         )
-        await self.kubelets.start(options.kubelet_port)
+        with _naming(options.kubelet_port, "--kubelet-port"):
+            await self.kubelets.start(options.kubelet_port)
         self._cleanup.push_async_callback(self.kubelets.stop)
         self.api = ApiServer(
             make_resources(self.cluster, lambda: self.kubelets.port),
@@ -125,7 +129,8 @@ class SimulatedCluster:
             tls=certificates.api_context() if certificates else None,
         )
         self._cleanup.push_async_callback(self.api.stop)
-        await self.api.start(options.api_port)
+        with _naming(options.api_port, "--api-port"):
+            await self.api.start(options.api_port)
         self.kubeconfig = self.directory / "kubeconfig"
         write_kubeconfig(self.kubeconfig, self.api.url, options, certificates)
         if self._ticks:
@@ -148,6 +153,15 @@ class SimulatedCluster:
     def _stop_ticking(self) -> None:
         if self._tick is not None:
             self._tick.cancel()
+
+
+@contextlib.contextmanager
+def _naming(port: int, flag: str) -> Iterator[None]:
+    """Says which flag a port comes from that cannot be listened on."""
+    try:
+        yield
+    except OSError as error:
+        raise HeapfastError(f"cannot listen on port {port} ({flag}): {os.strerror(error.errno or 0)}") from error
 
 
 def raise_descriptor_limit(nodes: int) -> None:

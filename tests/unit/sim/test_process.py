@@ -40,13 +40,16 @@ async def test_a_child_serves_until_it_is_left(client: aiohttp.ClientSession) ->
         await client.get(f"{ends.api_url}/healthz", ssl=context)
 
 
-async def test_a_child_that_cannot_start_is_an_error() -> None:
+async def test_a_child_that_cannot_start_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
+        port = taken.getsockname()[1]
         with pytest.raises(HeapfastError, match="cannot start the simulated cluster"):
-            async with SimulatedProcess(SimulateOptions(nodes=1, api_port=taken.getsockname()[1])):
+            async with SimulatedProcess(SimulateOptions(nodes=1, api_port=port)):
                 pytest.fail("it started on a port that is taken")
+    why = f"heapfast: cannot listen on port {port} (--api-port): Address already in use\n"
+    assert capfd.readouterr().err == why
 
 
 def test_options_are_checked_before_anything_starts() -> None:
