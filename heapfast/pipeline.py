@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from heapfast.catalog.keys import Kind
 from heapfast.errors import StoreError
+from heapfast.units import NS_PER_SECOND
 
 if TYPE_CHECKING:
     from heapfast._batch import Batch
@@ -78,8 +79,12 @@ class Pipeline:
         self._subscribers.append(subscriber)
 
     async def warm_up(self, window: Window) -> None:
-        """Scrapes every target once, for the latest view; the samples go into the batch that is open."""
-        await self._scraper.scrape(window, self.take_rows)
+        """Scrapes every target once, for the latest view; the samples go into the batch that is open.
+
+        It is over when the window is, whoever is missing: the tick of the window waits for it.
+        """
+        left_seconds = (window.end_ns - self._clock.now_ns()) / NS_PER_SECOND
+        await self._scraper.scrape(window, self.take_rows, at_most_seconds=left_seconds)
 
     async def scrape_one(self, node: str, window: Window) -> None:
         """Scrapes one node out of turn: the latest view has it at once, and the open batch takes it too."""

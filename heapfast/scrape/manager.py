@@ -10,6 +10,7 @@ Never   decides which nodes are fit to be scraped, or what becomes of rows
 
 from __future__ import annotations
 
+import math
 import random
 from bisect import insort
 from collections.abc import Callable, Mapping, Sequence
@@ -116,12 +117,13 @@ class ScrapeManager:
             if self._kit.observer is not None:
                 self._kit.observer.forget(name)
 
-    async def scrape(self, window: Window, deliver: Deliver) -> ScrapeReport:
+    async def scrape(self, window: Window, deliver: Deliver, *, at_most_seconds: float = math.inf) -> ScrapeReport:
         """Ask every target once.
 
         Args:
             deliver: called on the loop, right after one answer was parsed; the rows are only valid during
                 the call. An exception in it costs that target.
+            at_most_seconds: an earlier deadline than the usual one.
 
         Returns as soon as every target worth waiting for has answered or failed, at the latest at the deadline.
         """
@@ -131,7 +133,7 @@ class ScrapeManager:
         self.began_ns = self._kit.clock.now_ns()
         try:
             scrape_round = Round(self._kit, tuple(self._ordered), window, deliver)
-            report = await scrape_round.run(self.spread_seconds, self._deadline_seconds)
+            report = await scrape_round.run(self.spread_seconds, min(self._deadline_seconds, at_most_seconds))
         finally:
             self._is_scraping = False
         if self._kit.observer is not None:

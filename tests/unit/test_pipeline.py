@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -77,8 +78,11 @@ class FakeScraper:
         self.answers: list[tuple[str, Any]] = []
         self.failures: list[Exception] = []
 
-    async def scrape(self, window: Window, deliver: Callable[[Any, Any], None]) -> None:
+    async def scrape(
+        self, window: Window, deliver: Callable[[Any, Any], None], *, at_most_seconds: float = math.inf
+    ) -> None:
         self.steps.append(f"scrape {window.end_ns}")
+        self.at_most_seconds = at_most_seconds
         if self.failures:
             raise self.failures.pop(0)
         for name, rows in self.answers:
@@ -156,6 +160,12 @@ async def test_a_tick_goes_down_the_road_in_order(parts: Parts) -> None:
     assert parts.monitoring.parts == ["scrape", "prepare", "close", "commit"]
     assert (parts.monitoring.n_closed, parts.monitoring.n_failed) == (1, 0)
     assert got == [("first", batch), ("second", batch)]
+
+
+async def test_a_warm_up_is_over_when_its_window_is(parts: Parts) -> None:
+    await parts.pipeline.warm_up(Window(T0_NS, T0_NS + 15 * SECOND_NS))
+    assert parts.scraper.at_most_seconds == 10
+    assert parts.steps[0] == f"scrape {T0_NS + 15 * SECOND_NS}"
 
 
 async def test_work_is_done_in_a_thread_and_the_api_server_waits_meanwhile(parts: Parts) -> None:

@@ -489,6 +489,16 @@ def test_removing_what_is_not_there_is_nothing() -> None:
     play(test, 1)
 
 
+def test_a_round_can_be_told_to_end_earlier() -> None:
+    async def test(p: Play) -> None:
+        p.cluster.answers["10.0.0.0"] = (NEVER, b"rows")
+        report = await p.manager.scrape(WINDOW, p.take, at_most_seconds=2.0)
+        assert (report.delivered, report.unanswered) == (1, 1)
+        assert report.took_seconds == pytest.approx(2.0)
+
+    play(test, 2)
+
+
 def test_a_cancelled_round_starts_nothing_more_and_delivers_nothing() -> None:
     async def test(p: Play) -> None:
         task = asyncio.ensure_future(p.scrape())
