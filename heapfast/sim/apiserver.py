@@ -52,7 +52,8 @@ class ApiServer:
         self,
         resources: dict[str, Resource[Any]],
         control: Control,
-        forwarder: Forwarder,
+        aggregation: Forwarder,
+        service_proxy: Forwarder,
         clock: Clock,
         *,
         identities: Identities,
@@ -62,7 +63,8 @@ class ApiServer:
         self.port = 0
         self.url = ""
         self._resources = resources
-        self._forwarder = forwarder
+        self._aggregation = aggregation
+        self._service_proxy = service_proxy
         self._clock = clock
         self._identities = identities
         self._bookmark_seconds = bookmark_seconds
@@ -83,7 +85,8 @@ class ApiServer:
         for watch in list(self._watches):
             watch.cancel()
         await self._runner.cleanup()
-        await self._forwarder.close()
+        await self._aggregation.close()
+        await self._service_proxy.close()
 
     def _make_app(self, control: Control) -> web.Application:
         app = web.Application(middlewares=[self._errors, self._authentication], client_max_size=16 * 1024 * 1024)
@@ -178,10 +181,10 @@ class ApiServer:
         caller = self._identify(request)
         assert caller is not None, "BUG: nobody unknown comes this far"
         if _is_aggregated(request):
-            return await self._forwarder.forward(request, request.raw_path, caller)
+            return await self._aggregation.forward(request, request.raw_path, caller)
         target = service_proxy_target(request.raw_path)
         if target is not None:
-            return await self._forwarder.forward(request, target, caller)
+            return await self._service_proxy.forward(request, target, caller)
         return status_response(404, "the server could not find the requested resource")
 
 

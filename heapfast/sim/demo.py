@@ -1,4 +1,4 @@
-"""`heapfast demo`: a simulated cluster and the daemon on it, and what to try.
+"""`heapfast demo`: a simulated cluster and the daemon on it, with both its ports, and what to try.
 
 In      DemoOptions
 Out     two child processes; hints for a person, once there is something to see
@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -26,6 +27,8 @@ from heapfast.sim.process import Endpoints, SimulatedProcess
 
 ASK_SECONDS: Final = 0.25
 STOP_SECONDS: Final = 15.0
+#: What `kubectl top` shows comes with it: it takes two samples of a kubelet.
+RATE: Final = "cpu/usage_rate"
 
 
 class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +37,8 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         nodes, pods_per_node, containers: size of the cluster; `containers` is per pod.
         resolution: the daemon's --metric-resolution.
-        port: the daemon's, on loopback; 0 takes a free one.
+        port: of Heapster's API, on loopback; 0 takes a free one.
+        secure_port: of metrics.k8s.io, on loopback; 0 takes a free one.
         api_port: the simulated API server's; 0 takes a free one.
     """
 
@@ -43,6 +47,7 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     containers: int = 2
     resolution: str = "5s"
     port: int = 8082
+    secure_port: int = 16444
     api_port: int = 16443
 
 
@@ -53,7 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pods-per-node", type=int, default=default.pods_per_node, metavar="M")
     parser.add_argument("--containers", type=int, default=default.containers, metavar="C", help="per pod")
     parser.add_argument("--resolution", default=default.resolution, metavar="DURATION", help="at least 5s")
-    parser.add_argument("--port", type=int, default=default.port, help="the daemon's; 0: any free one")
+    parser.add_argument("--port", type=int, default=default.port, help="of Heapster's API; 0: any free one")
+    parser.add_argument(
+        "--secure-port",
+        type=int,
+        default=default.secure_port,
+        metavar="PORT",
+        help="of metrics.k8s.io; 0: any free one",
+    )
     parser.add_argument("--api-port", type=int, default=default.api_port, metavar="PORT", help="0: any free one")
 
 
@@ -72,16 +84,21 @@ async def _demonstrate(options: DemoOptions) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    port = options.port or _free_port()
+    port, secure_port = options.port or _free_port(), options.secure_port or _free_port()
     url = f"http://127.0.0.1:{port}"
     cluster = SimulateOptions(
         nodes=options.nodes,
         pods_per_node=options.pods_per_node,
         containers=options.containers,
         api_port=options.api_port,
+        tls=True,  # certificates are what the secure port knows its callers by
         daemon_url=url,
+        aggregated_url=f"https://127.0.0.1:{secure_port}",
     )
-    async with SimulatedProcess(cluster) as sim, _daemon(port, options.resolution, sim.endpoints) as daemon:
+    async with (
+        SimulatedProcess(cluster) as sim,
+        _daemon(port, secure_port, options.resolution, sim.endpoints) as daemon,
+    ):
         _say(f"simulated cluster on {sim.endpoints.api_url}, heapfast on {url}: waiting for the first samples")
         stopped = asyncio.create_task(stop.wait())
         ended = asyncio.create_task(daemon.wait())
@@ -99,8 +116,10 @@ async def _demonstrate(options: DemoOptions) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _daemon(port: int, resolution: str, cluster: Endpoints) -> AsyncIterator[asyncio.subprocess.Process]:
-    source = f"{cluster.api_url}?inClusterConfig=false&kubeletPort={cluster.kubelet_port}"
+async def _daemon(
+    port: int, secure_port: int, resolution: str, cluster: Endpoints
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    source = f"?inClusterConfig=false&kubeletPort={cluster.kubelet_port}&kubeletHttps=true&auth={cluster.kubeconfig}"
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -109,6 +128,9 @@ async def _daemon(port: int, resolution: str, cluster: Endpoints) -> AsyncIterat
         f"--metric-resolution={resolution}",
         "--listen-ip=127.0.0.1",
         f"--heapster-port={port}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={secure_port}",
+        f"--cert-dir={Path(cluster.kubeconfig).parent / 'serving'}",
         start_new_session=True,  # Ctrl-C is for the parent, which ends this in its own time
     )
     try:
@@ -125,13 +147,13 @@ async def _daemon(port: int, resolution: str, cluster: Endpoints) -> AsyncIterat
 
 
 async def _wait_for_samples(url: str) -> tuple[str, str]:
-    """Asks until there is a batch; gives the names of a node and a namespace to try."""
+    """Asks until there are rates; gives the names of a node and a namespace to try."""
     async with aiohttp.ClientSession(url) as session:
         while True:
             with contextlib.suppress(aiohttp.ClientConnectionError):
                 nodes = await _names(session, "/api/v1/model/nodes/")
                 namespaces = await _names(session, "/api/v1/model/namespaces/")
-                if nodes and namespaces:
+                if nodes and namespaces and RATE in await _names(session, f"/api/v1/model/nodes/{nodes[0]}/metrics/"):
                     return nodes[0], namespaces[0]
             await asyncio.sleep(ASK_SECONDS)
 
@@ -150,18 +172,21 @@ def _hints(url: str, cluster: Endpoints, names: tuple[str, str]) -> str:
             "",
             "Ask the daemon:",
             f"  curl {url}/api/v1/model/metrics/",
-            f"  curl {url}/api/v1/model/metrics/cpu/usage_rate",
+            f"  curl {url}/api/v1/model/metrics/{RATE}",
             f"  curl {url}/api/v1/model/nodes/{node}/metrics/memory/usage",
             f"  curl {url}/api/v1/model/namespaces/{namespace}/pods/",
-            f"  curl {url}/api/v1/metric-export",
+            f"  curl -s {url}/api/v1/metric-export | head -c 1000",
             f"  curl {url}/apis/metrics/v1alpha1/nodes",
             f"  curl {url}/healthz",
             f"  curl {url}/metrics",
-            "Through the API server, as old clients of Heapster do:",
-            f"  {kubectl} get nodes",
+            "Through the API server, which asks metrics.k8s.io on the daemon's secure port:",
+            f"  {kubectl} top nodes",
+            f"  {kubectl} top pods -n {namespace} --containers",
+            f"  {kubectl} get podmetrics -A",
+            "And as old clients of Heapster do:",
             f"  {kubectl} get --raw {proxy}/apis/metrics/v1alpha1/nodes/{node}",
             "Break something, and see what it costs:",
-            f'  curl {cluster.api_url}/sim/faults -d \'{{"faults": ["{node}=hang"]}}\'',
+            f'  curl --cacert {cluster.ca_file} {cluster.api_url}/sim/faults -d \'{{"faults": ["{node}=hang"]}}\'',
             "",
             "Ctrl-C stops both.",
         )

@@ -119,10 +119,15 @@ class SimulatedCluster:
         with _naming(options.kubelet_port, "--kubelet-port"):
             await self.kubelets.start(options.kubelet_port)
         self._cleanup.push_async_callback(self.kubelets.stop)
+        aggregation, service_proxy = (
+            Forwarder(url, certificates.front_proxy_context() if certificates else None)
+            for url in (options.aggregated_url or options.daemon_url, options.daemon_url)
+        )
         self.api = ApiServer(
             make_resources(self.cluster, lambda: self.kubelets.port),
             Control(self.cluster, self.churn, self.faults, self.kubelets, self.clock),
-            Forwarder(options.daemon_url, certificates.front_proxy_context() if certificates else None),
+            aggregation,
+            service_proxy,
             self.clock,
             identities=Identities(options.token, options.viewer_token, options.viewer_namespace),
             bookmark_seconds=options.bookmark_seconds,
@@ -190,7 +195,8 @@ def describe(sim: SimulatedCluster, out: TextIO) -> None:
         f"  API server   {sim.api.url}\n"
         f"  kubelets     {scheme}://{first.address}:{sim.kubelets.port} and up, one address a node\n"
         f"  kubeconfig   {sim.kubeconfig}\n"
-        f"  forwards     metrics.k8s.io and the Heapster service proxy to {options.daemon_url}\n"
+        f"  forwards     metrics.k8s.io to {options.aggregated_url or options.daemon_url}\n"
+        f"               the Heapster service proxy to {options.daemon_url}\n"
         f"try\n"
         f"  kubectl --kubeconfig {sim.kubeconfig} get nodes\n"
         f"  kubectl --kubeconfig {sim.kubeconfig} top pods -A\n"

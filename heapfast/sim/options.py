@@ -43,6 +43,7 @@ class SimulateOptions(msgspec.Struct, frozen=True, kw_only=True):
         churn_per_minute: pods replaced a minute.
         faults: "TARGET=KIND[:NUMBER]", see faults.py.
         daemon_url: where metrics.k8s.io and the service proxy of Heapster are forwarded to.
+        aggregated_url: where metrics.k8s.io is forwarded to, when that is another port; "" = daemon_url.
         event_window: how many events of each kind a watch can go back; beyond that it gets 410.
         bookmark_seconds: between two bookmarks of a watch that allows them.
     """
@@ -65,6 +66,7 @@ class SimulateOptions(msgspec.Struct, frozen=True, kw_only=True):
     churn_per_minute: float = 0.0
     faults: tuple[str, ...] = ()
     daemon_url: str = DEFAULT_DAEMON_URL
+    aggregated_url: str = ""
     event_window: int = 10_000
     bookmark_seconds: float = 60.0
 
@@ -92,8 +94,9 @@ class SimulateOptions(msgspec.Struct, frozen=True, kw_only=True):
                 parse_fault(text)
             except ConfigError as error:
                 found += [f"--fault: {fault}" for fault in error.faults]
-        if not is_loopback_url(self.daemon_url):
-            found.append(f"--daemon-url: got {self.daemon_url!r}, want http(s)://, a loopback address and a port")
+        for flag, url in (("--daemon-url", self.daemon_url), ("--aggregated-url", self.aggregated_url)):
+            if not is_loopback_url(url) and (url or flag == "--daemon-url"):
+                found.append(f"{flag}: got {url!r}, want http(s)://, a loopback address and a port")
         if self.viewer_token and self.viewer_token == self.token:
             found.append("--viewer-token: want another one than --token")
         if found:
@@ -142,6 +145,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="node name, glob or percentage, and a fault: node-0003=hang, 5%%=500, '*=slow:10'; repeatable",
     )
     parser.add_argument("--daemon-url", default=default.daemon_url, metavar="URL")
+    parser.add_argument(
+        "--aggregated-url",
+        default=default.aggregated_url,
+        metavar="URL",
+        help="the daemon's secure port, for metrics.k8s.io; --daemon-url, if not given",
+    )
     parser.add_argument("--event-window", type=int, default=default.event_window, metavar="EVENTS")
     parser.add_argument("--bookmark-seconds", type=float, default=default.bookmark_seconds, metavar="SECONDS")
 

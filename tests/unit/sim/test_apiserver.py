@@ -576,6 +576,18 @@ class TestForwarding:
         assert (await api.ask("GET", path))[0] == 404
 
 
+class TestTwoPorts:
+    @pytest.fixture
+    def options(self, daemon: Daemon) -> SimulateOptions:
+        # Port 1 of an address that nothing listens on.
+        return SimulateOptions(nodes=1, pods_per_node=1, daemon_url="http://127.0.0.77:1", aggregated_url=daemon.url)
+
+    async def test_metrics_have_their_own_port(self, api: Api) -> None:
+        assert (await api.ask("GET", "/apis/metrics.k8s.io/v1beta1/nodes"))[0] == 203
+        proxy = "/api/v1/namespaces/kube-system/services/http:heapster:/proxy/healthz"
+        assert (await api.ask("GET", proxy))[0] == 503
+
+
 class TestDaemonAway:
     @pytest.fixture
     async def options(self, daemon: Daemon) -> SimulateOptions:

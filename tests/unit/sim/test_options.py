@@ -29,9 +29,15 @@ def test_flags_become_options() -> None:
 
 def test_every_fault_is_reported_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        parse("--nodes=0", "--containers=0", "--fault=x", "--daemon-url=http://192.0.2.1:80")
+        parse(
+            "--nodes=0",
+            "--containers=0",
+            "--fault=x",
+            "--daemon-url=http://192.0.2.1:80",
+            "--aggregated-url=http://192.0.2.1:80",
+        )
     assert [fault.partition(":")[0] for fault in caught.value.faults] == [
-        "--nodes", "--containers", "--fault", "--daemon-url",
+        "--nodes", "--containers", "--fault", "--daemon-url", "--aggregated-url",
     ]  # fmt: skip
 
 
