@@ -11,7 +11,8 @@ from heapfast._closing import Closing, Spare
 from heapfast._latest import Latest
 from heapfast.wire._rows import Rows
 
-#: name, image, cpu_request, cpu_limit, memory_request, memory_limit, restart_count (-1: no status), terminated
+#: name, image, cpu_request_millicores, cpu_limit_millicores, memory_request_bytes, memory_limit_bytes,
+#: restart_count (-1: no status), terminated
 ContainerSpec = tuple[str, str, int, int, int, int, int, bool]
 Labels = Sequence[tuple[str, str]]
 
@@ -43,10 +44,10 @@ class Store:
         labels: str,
         stored: Labels = (),
         unschedulable: bool = False,
-        cpu_capacity: int = 0,
-        cpu_allocatable: int = 0,
-        memory_capacity: int = 0,
-        memory_allocatable: int = 0,
+        cpu_capacity_millicores: int = 0,
+        cpu_allocatable_millicores: int = 0,
+        memory_capacity_bytes: int = 0,
+        memory_allocatable_bytes: int = 0,
     ) -> int: ...
     def remove_node(self, name: str) -> int: ...
     def put_pod(

@@ -152,12 +152,12 @@ cdef class Store:
         str labels,
         stored=(),
         bint unschedulable=False,
-        int64_t cpu_capacity=0,
-        int64_t cpu_allocatable=0,
-        int64_t memory_capacity=0,
-        int64_t memory_allocatable=0,
+        int64_t cpu_capacity_millicores=0,
+        int64_t cpu_allocatable_millicores=0,
+        int64_t memory_capacity_bytes=0,
+        int64_t memory_allocatable_bytes=0,
     ):
-        """A node that exists: its texts, CPU in millicores and memory in bytes. Returns its slot."""
+        """A node that exists: its texts, and what it has. Returns its slot."""
         cdef uint32_t slot = self._put(KIND_NODE, SLOT_NONE, name)
         cdef table_t* t = &self.entities.table[KIND_NODE]
         self._set(&t.hostname[slot], hostname, False)
@@ -167,10 +167,10 @@ cdef class Store:
             t.flags[slot] |= ENTITY_UNSCHEDULABLE
         else:
             t.flags[slot] &= ~<uint8_t>ENTITY_UNSCHEDULABLE
-        t.node_spec[slot].cpu_capacity = cpu_capacity
-        t.node_spec[slot].cpu_allocatable = cpu_allocatable
-        t.node_spec[slot].memory_capacity = memory_capacity
-        t.node_spec[slot].memory_allocatable = memory_allocatable
+        t.node_spec[slot].cpu_capacity_millicores = cpu_capacity_millicores
+        t.node_spec[slot].cpu_allocatable_millicores = cpu_allocatable_millicores
+        t.node_spec[slot].memory_capacity_bytes = memory_capacity_bytes
+        t.node_spec[slot].memory_allocatable_bytes = memory_allocatable_bytes
         return slot
 
     def remove_node(self, str name):
@@ -245,7 +245,16 @@ cdef class Store:
             t.container_spec[slot].restart_count = -1
         spec.container = slots
         spec.n_containers = 0
-        for name, image, cpu_request, cpu_limit, memory_request, memory_limit, restarts, terminated in containers:
+        for (
+            name,
+            image,
+            cpu_request_millicores,
+            cpu_limit_millicores,
+            memory_request_bytes,
+            memory_limit_bytes,
+            restarts,
+            terminated,
+        ) in containers:
             slot = self._make(KIND_POD_CONTAINER, pod, name)
             # `_make` may have moved the tables.
             t = &self.entities.table[KIND_POD_CONTAINER]
@@ -255,10 +264,10 @@ cdef class Store:
                 t.flags[slot] |= ENTITY_TERMINATED
             self._set(&t.image[slot], image, True)
             c = &t.container_spec[slot]
-            c.cpu_request = cpu_request
-            c.cpu_limit = cpu_limit
-            c.memory_request = memory_request
-            c.memory_limit = memory_limit
+            c.cpu_request_millicores = cpu_request_millicores
+            c.cpu_limit_millicores = cpu_limit_millicores
+            c.memory_request_bytes = memory_request_bytes
+            c.memory_limit_bytes = memory_limit_bytes
             c.restart_count = restarts
             spec.container[spec.n_containers] = slot
             spec.n_containers += 1

@@ -86,10 +86,10 @@ cdef int request(Batch batch, Entities entities, uint32_t slot) noexcept nogil:
     cdef int64_t* memory_limit = frame_column(f, M_MEMORY_LIMIT)
     if cpu_request == NULL or cpu_limit == NULL or memory_request == NULL or memory_limit == NULL:
         return -1
-    cpu_request[slot] = spec.cpu_request
-    cpu_limit[slot] = spec.cpu_limit
-    memory_request[slot] = spec.memory_request
-    memory_limit[slot] = spec.memory_limit
+    cpu_request[slot] = spec.cpu_request_millicores
+    cpu_limit[slot] = spec.cpu_limit_millicores
+    memory_request[slot] = spec.memory_request_bytes
+    memory_limit[slot] = spec.memory_limit_bytes
     return 0
 
 
@@ -104,14 +104,14 @@ cdef int enrich_nodes(Batch batch, Entities entities) noexcept nogil:
         for m in range(M_CPU_NODE_CAPACITY, M_MEMORY_NODE_RESERVATION + 1):
             if frame_column(f, m) == NULL:
                 return -1
-        set_f64(f, M_CPU_NODE_CAPACITY, slot, <double>spec[slot].cpu_capacity)
-        set_f64(f, M_CPU_NODE_ALLOCATABLE, slot, <double>spec[slot].cpu_allocatable)
-        set_f64(f, M_MEMORY_NODE_CAPACITY, slot, <double>spec[slot].memory_capacity)
-        set_f64(f, M_MEMORY_NODE_ALLOCATABLE, slot, <double>spec[slot].memory_allocatable)
-        share(f, M_CPU_USAGE_RATE, spec[slot].cpu_allocatable, M_CPU_NODE_UTILIZATION, slot)
-        share(f, M_CPU_REQUEST, spec[slot].cpu_allocatable, M_CPU_NODE_RESERVATION, slot)
-        share(f, M_MEMORY_USAGE, spec[slot].memory_allocatable, M_MEMORY_NODE_UTILIZATION, slot)
-        share(f, M_MEMORY_REQUEST, spec[slot].memory_allocatable, M_MEMORY_NODE_RESERVATION, slot)
+        set_f64(f, M_CPU_NODE_CAPACITY, slot, <double>spec[slot].cpu_capacity_millicores)
+        set_f64(f, M_CPU_NODE_ALLOCATABLE, slot, <double>spec[slot].cpu_allocatable_millicores)
+        set_f64(f, M_MEMORY_NODE_CAPACITY, slot, <double>spec[slot].memory_capacity_bytes)
+        set_f64(f, M_MEMORY_NODE_ALLOCATABLE, slot, <double>spec[slot].memory_allocatable_bytes)
+        share(f, M_CPU_USAGE_RATE, spec[slot].cpu_allocatable_millicores, M_CPU_NODE_UTILIZATION, slot)
+        share(f, M_CPU_REQUEST, spec[slot].cpu_allocatable_millicores, M_CPU_NODE_RESERVATION, slot)
+        share(f, M_MEMORY_USAGE, spec[slot].memory_allocatable_bytes, M_MEMORY_NODE_UTILIZATION, slot)
+        share(f, M_MEMORY_REQUEST, spec[slot].memory_allocatable_bytes, M_MEMORY_NODE_RESERVATION, slot)
     return 0
 
 

@@ -17,20 +17,20 @@ cdef struct owner_t:
     uint8_t type               # RESOURCE_*; resources only, else 0
 
 
-# What the API server says about a node.
+# What the API server says about a node; 0 = unknown.
 cdef struct node_spec_t:
-    int64_t cpu_capacity       # millicores
-    int64_t cpu_allocatable    # millicores
-    int64_t memory_capacity    # bytes
-    int64_t memory_allocatable # bytes
+    int64_t cpu_capacity_millicores
+    int64_t cpu_allocatable_millicores
+    int64_t memory_capacity_bytes
+    int64_t memory_allocatable_bytes
 
 
-# What the API server says about a container of a pod.
+# What the API server says about a container of a pod; of requests and limits, 0 = none.
 cdef struct container_spec_t:
-    int64_t cpu_request        # millicores, 0 = none
-    int64_t cpu_limit
-    int64_t memory_request     # bytes, 0 = none
-    int64_t memory_limit
+    int64_t cpu_request_millicores
+    int64_t cpu_limit_millicores
+    int64_t memory_request_bytes
+    int64_t memory_limit_bytes
     int32_t restart_count      # -1: no status
 
 

@@ -130,10 +130,10 @@ class Fleet:
                 hostname=name,
                 host_id=f"i-{node}",
                 labels="zone:a",
-                cpu_capacity=64_000,
-                cpu_allocatable=63_000,
-                memory_capacity=256 << 30,
-                memory_allocatable=250 << 30,
+                cpu_capacity_millicores=64_000,
+                cpu_allocatable_millicores=63_000,
+                memory_capacity_bytes=256 << 30,
+                memory_allocatable_bytes=250 << 30,
             )
         containers = [
             (f"c{i}", f"registry.example/app-{i}:1", 100, 200, 1 << 28, 1 << 29, 0, False)

@@ -91,8 +91,8 @@ def read_node(node: NodeObject, *, host_id_annotation: str = "") -> Node:
     status = node.status or NodeObjectStatus()
     addresses = status.addresses or []
     faults: list[str] = []
-    cpu_capacity, memory_capacity = read_amounts(status.capacity, "capacity", faults)
-    cpu_allocatable, memory_allocatable = read_amounts(status.allocatable, "allocatable", faults)
+    cpu_capacity_millicores, memory_capacity_bytes = read_amounts(status.capacity, "capacity", faults)
+    cpu_allocatable_millicores, memory_allocatable_bytes = read_amounts(status.allocatable, "allocatable", faults)
     ip, ip_fault = choose_ip(addresses)
     endpoint = status.daemon_endpoints and status.daemon_endpoints.kubelet_endpoint
     return Node(
@@ -109,10 +109,10 @@ def read_node(node: NodeObject, *, host_id_annotation: str = "") -> Node:
         metrics_path=(metadata.annotations or {}).get(METRICS_PATH_ANNOTATION, ""),
         kubelet_port=(endpoint and endpoint.port) or 0,
         kubelet_version=(status.node_info and status.node_info.kubelet_version) or "",
-        cpu_capacity_millicores=cpu_capacity,
-        cpu_allocatable_millicores=cpu_allocatable,
-        memory_capacity_bytes=memory_capacity,
-        memory_allocatable_bytes=memory_allocatable,
+        cpu_capacity_millicores=cpu_capacity_millicores,
+        cpu_allocatable_millicores=cpu_allocatable_millicores,
+        memory_capacity_bytes=memory_capacity_bytes,
+        memory_allocatable_bytes=memory_allocatable_bytes,
         faults=tuple(faults),
     )
 

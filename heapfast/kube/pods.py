@@ -31,16 +31,16 @@ NO_STATUS: Final = -1
 class Container(NamedTuple):
     """One container of a pod's spec; also what Store.put_pod takes, in this order.
 
-    CPU is millicores, memory is bytes, 0 where nothing is stated. `restart_count` is
-    NO_STATUS while the pod's status does not list the container.
+    Requests and limits are 0 where nothing is stated. `restart_count` is NO_STATUS while the
+    pod's status does not list the container.
     """
 
     name: str
     image: str
-    cpu_request: int
-    cpu_limit: int
-    memory_request: int
-    memory_limit: int
+    cpu_request_millicores: int
+    cpu_limit_millicores: int
+    memory_request_bytes: int
+    memory_limit_bytes: int
     restart_count: int
     terminated: bool
 
@@ -102,15 +102,19 @@ def read_pod(pod: PodObject) -> Pod:
 
 def _read_container(container: ContainerObject, status: ContainerStatus | None, faults: list[str]) -> Container:
     resources = container.resources or _EMPTY_RESOURCES
-    cpu_request, memory_request = read_amounts(resources.requests, f"container {container.name} requests", faults)
-    cpu_limit, memory_limit = read_amounts(resources.limits, f"container {container.name} limits", faults)
+    cpu_request_millicores, memory_request_bytes = read_amounts(
+        resources.requests, f"container {container.name} requests", faults
+    )
+    cpu_limit_millicores, memory_limit_bytes = read_amounts(
+        resources.limits, f"container {container.name} limits", faults
+    )
     return Container(
         container.name,
         container.image or "",
-        cpu_request,
-        cpu_limit,
-        memory_request,
-        memory_limit,
+        cpu_request_millicores,
+        cpu_limit_millicores,
+        memory_request_bytes,
+        memory_limit_bytes,
         NO_STATUS if status is None else status.restart_count or 0,
         status is not None and status.state is not None and status.state.terminated is not None,
     )

@@ -61,10 +61,10 @@ class NodeTable(Protocol):
         labels: str,
         stored: Sequence[tuple[str, str]] = (),
         unschedulable: bool = False,
-        cpu_capacity: int = 0,
-        cpu_allocatable: int = 0,
-        memory_capacity: int = 0,
-        memory_allocatable: int = 0,
+        cpu_capacity_millicores: int = 0,
+        cpu_allocatable_millicores: int = 0,
+        memory_capacity_bytes: int = 0,
+        memory_allocatable_bytes: int = 0,
     ) -> int: ...
     def remove_node(self, name: str) -> int: ...
 
@@ -106,10 +106,10 @@ class NodeEnricher:
             labels=labels,
             stored=stored,
             unschedulable=node.unschedulable,
-            cpu_capacity=node.cpu_capacity_millicores,
-            cpu_allocatable=node.cpu_allocatable_millicores,
-            memory_capacity=node.memory_capacity_bytes,
-            memory_allocatable=node.memory_allocatable_bytes,
+            cpu_capacity_millicores=node.cpu_capacity_millicores,
+            cpu_allocatable_millicores=node.cpu_allocatable_millicores,
+            memory_capacity_bytes=node.memory_capacity_bytes,
+            memory_allocatable_bytes=node.memory_allocatable_bytes,
         )
         self._index.put(slot, "", node.labels)
         if self._roster is not None:

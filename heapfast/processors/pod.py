@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 #: The phase of pods that metrics.k8s.io serves.
 RUNNING = "Running"
 
-#: As in heapfast._core: name, image, CPU request and limit in millicores, memory request and limit in
-#: bytes, restarts (-1: no status), whether it has ended.
+#: As in heapfast._core: name, image, cpu_request_millicores, cpu_limit_millicores, memory_request_bytes,
+#: memory_limit_bytes, restart_count (-1: no status), terminated.
 ContainerSpec = tuple[str, str, int, int, int, int, int, bool]
 
 

@@ -112,8 +112,9 @@ class StoreMachine(RuleBasedStateMachine):
         for store in (self.naive, self.compiled):
             for number, node in enumerate(NODES):
                 store.put_node(
-                    node, hostname=f"host-{node}", host_id="", labels=f"n:{node}", cpu_capacity=4000,
-                    cpu_allocatable=3000 * number, memory_capacity=1 << 33, memory_allocatable=1 << 32,
+                    node, hostname=f"host-{node}", host_id="", labels=f"n:{node}",
+                    cpu_capacity_millicores=4000, cpu_allocatable_millicores=3000 * number,
+                    memory_capacity_bytes=1 << 33, memory_allocatable_bytes=1 << 32,
                 )  # fmt: skip
 
     # -- the API server ----------------------------------------------------------------------

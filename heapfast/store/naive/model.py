@@ -55,7 +55,7 @@ class MetricSet:
 
 @dataclass(frozen=True)
 class NodeObject:
-    """A node as the API server states it. CPU in millicores, memory in bytes, 0 = unknown."""
+    """A node as the API server states it; 0 = unknown."""
 
     name: str
     hostname: str
@@ -63,10 +63,10 @@ class NodeObject:
     labels: str
     stored: tuple[tuple[str, str], ...]
     unschedulable: bool
-    cpu_capacity: int
-    cpu_allocatable: int
-    memory_capacity: int
-    memory_allocatable: int
+    cpu_capacity_millicores: int
+    cpu_allocatable_millicores: int
+    memory_capacity_bytes: int
+    memory_allocatable_bytes: int
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ class ContainerObject:
 
     name: str
     image: str
-    cpu_request: int
-    cpu_limit: int
-    memory_request: int
-    memory_limit: int
+    cpu_request_millicores: int
+    cpu_limit_millicores: int
+    memory_request_bytes: int
+    memory_limit_bytes: int
     restart_count: int
     terminated: bool
 

@@ -174,10 +174,10 @@ def _copy_pod_labels(metric_set: MetricSet, pod: PodObject) -> None:
 
 
 def _set_requests(metric_set: MetricSet, container: ContainerObject) -> None:
-    metric_set.metrics["cpu/request"] = container.cpu_request
-    metric_set.metrics["cpu/limit"] = container.cpu_limit
-    metric_set.metrics["memory/request"] = container.memory_request
-    metric_set.metrics["memory/limit"] = container.memory_limit
+    metric_set.metrics["cpu/request"] = container.cpu_request_millicores
+    metric_set.metrics["cpu/limit"] = container.cpu_limit_millicores
+    metric_set.metrics["memory/request"] = container.memory_request_bytes
+    metric_set.metrics["memory/limit"] = container.memory_limit_bytes
 
 
 def enrich_namespaces(sets: Sets, namespaces: Mapping[str, str]) -> None:
@@ -255,8 +255,8 @@ def add_node_shares(sets: Sets, nodes: Iterable[NodeObject]) -> None:
         node_set.labels["labels"] = node.labels
         metrics = node_set.metrics
         for what, use, capacity, allocatable in (
-            ("cpu", "cpu/usage_rate", node.cpu_capacity, node.cpu_allocatable),
-            ("memory", "memory/usage", node.memory_capacity, node.memory_allocatable),
+            ("cpu", "cpu/usage_rate", node.cpu_capacity_millicores, node.cpu_allocatable_millicores),
+            ("memory", "memory/usage", node.memory_capacity_bytes, node.memory_allocatable_bytes),
         ):
             metrics[f"{what}/node_capacity"] = float(capacity)
             metrics[f"{what}/node_allocatable"] = float(allocatable)

@@ -98,10 +98,10 @@ class NaiveStore:
         labels: str,
         stored: Sequence[tuple[str, str]] = (),
         unschedulable: bool = False,
-        cpu_capacity: int = 0,
-        cpu_allocatable: int = 0,
-        memory_capacity: int = 0,
-        memory_allocatable: int = 0,
+        cpu_capacity_millicores: int = 0,
+        cpu_allocatable_millicores: int = 0,
+        memory_capacity_bytes: int = 0,
+        memory_allocatable_bytes: int = 0,
     ) -> int:
         self._nodes[name] = NodeObject(
             name,
@@ -110,10 +110,10 @@ class NaiveStore:
             labels,
             tuple(stored),
             unschedulable,
-            cpu_capacity,
-            cpu_allocatable,
-            memory_capacity,
-            memory_allocatable,
+            cpu_capacity_millicores,
+            cpu_allocatable_millicores,
+            memory_capacity_bytes,
+            memory_allocatable_bytes,
         )
         return self._slot(Kind.NODE, name)
 

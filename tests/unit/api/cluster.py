@@ -101,7 +101,8 @@ class Cluster:
         for name, pool in (("node-1", "blue"), ("node-2", "green")):
             slot = self.store.put_node(
                 name, hostname=f"{name}.example", host_id="", labels=f"pool:{pool}",
-                cpu_capacity=4000, cpu_allocatable=4000, memory_capacity=2**34, memory_allocatable=2**34,
+                cpu_capacity_millicores=4000, cpu_allocatable_millicores=4000,
+                memory_capacity_bytes=2**34, memory_allocatable_bytes=2**34,
             )  # fmt: skip
             self.nodes.put(slot, "", {"pool": pool})
             slots.append(slot)

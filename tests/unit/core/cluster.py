@@ -22,8 +22,10 @@ WEB = ("shop", "web")
 Spec = tuple[str, str, int, int, int, int, int, bool]
 
 
-def spec(name: str, image: str = "image:1", *, cpu_request: int = 0, restarts: int = -1, ended: bool = False) -> Spec:
-    return (name, image, cpu_request, 0, 0, 0, restarts, ended)
+def spec(
+    name: str, image: str = "image:1", *, cpu_request_millicores: int = 0, restarts: int = -1, ended: bool = False
+) -> Spec:
+    return (name, image, cpu_request_millicores, 0, 0, 0, restarts, ended)
 
 
 class Cluster:

@@ -192,7 +192,7 @@ def test_a_slot_stays_while_its_long_class_shows_it() -> None:
 
 
 def test_who_takes_a_slot_inherits_nothing(cluster: Cluster) -> None:
-    cluster.put_web(spec("c", "secret:1", cpu_request=100, restarts=3))
+    cluster.put_web(spec("c", "secret:1", cpu_request_millicores=100, restarts=3))
     web, c = cluster.slot(Kind.POD, *WEB), cluster.slot(Kind.POD_CONTAINER, *C)
     for second in range(2):
         cluster.tick(*cluster.web(second * SECOND_NS, custom=[], image="own:1"))
@@ -226,14 +226,14 @@ def test_a_known_pod_keeps_its_slot_unseen(cluster: Cluster) -> None:
 def test_a_node_removed_and_added_again_keeps_its_slot(cluster: Cluster) -> None:
     cluster.tick(node(metrics={"memory/usage": 1}))
     assert cluster.store.remove_node("n1") == cluster.n1
-    assert cluster.put_node("n1", cpu_capacity=7) == cluster.n1
+    assert cluster.put_node("n1", cpu_capacity_millicores=7) == cluster.n1
     cluster.tick(node(metrics={"memory/usage": 2}))
     assert cluster.series("memory/usage", Kind.NODE, "n1") == [1, 2]
     assert cluster.value("cpu/node_capacity", Kind.NODE, "n1") == 7.0
 
 
 def test_a_removed_node_loses_labels_and_shares(cluster: Cluster) -> None:
-    cluster.put_node("n1", labels="zone:a", cpu_allocatable=10)
+    cluster.put_node("n1", labels="zone:a", cpu_allocatable_millicores=10)
     assert cluster.tick(node()).sets()["node:n1"]["labels"]["labels"] == "zone:a"
     assert cluster.store.remove_node("n1") == cluster.n1
     assert cluster.store.remove_node("n1") == -1
@@ -263,9 +263,9 @@ def test_a_namespace_goes_with_its_uid(cluster: Cluster) -> None:
 
 
 def test_a_spec_that_changes_takes_its_containers_along(cluster: Cluster) -> None:
-    cluster.put_web(spec("c", "c:1", cpu_request=1), spec("d", cpu_request=2))
+    cluster.put_web(spec("c", "c:1", cpu_request_millicores=1), spec("d", cpu_request_millicores=2))
     cluster.tick(*cluster.web(1))
-    cluster.put_web(spec("e", cpu_request=4), spec("c", "c:2", cpu_request=8))
+    cluster.put_web(spec("e", cpu_request_millicores=4), spec("c", "c:2", cpu_request_millicores=8))
     batch = cluster.tick(*cluster.web(1))
     assert batch.names(Kind.POD_CONTAINER) == ["c", "e"]
     assert cluster.value("cpu/request", Kind.POD, *WEB) == 12

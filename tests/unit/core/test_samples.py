@@ -176,7 +176,7 @@ def test_of_two_answers_the_later_stands_alone(cluster: Cluster) -> None:
 
 def test_requests_of_a_pod_that_moved_count_for_its_new_node(cluster: Cluster) -> None:
     n2 = cluster.put_node("n2")
-    cluster.put_web(spec("c", cpu_request=100))
+    cluster.put_web(spec("c", cpu_request_millicores=100))
     cluster.ingest(node(), pod(*WEB))
     cluster.ingest(node("n2"), pod(*WEB), node=n2)
     cluster.tick()

@@ -204,7 +204,7 @@ def _keys_but_of_b(batch: Batch) -> set[str]:
 def test_answers_that_come_while_a_batch_is_closed_belong_to_the_next(cluster: Cluster) -> None:
     """Hundreds of new entities a tick, so that every table and frame moves under the thread that closes."""
     rows = [row for n in range(400) for row in (pod("a", f"p{n}", at=T0_NS), container("a", f"p{n}", "c", at=T0_NS))]
-    cluster.put_web(spec("c", cpu_request=100))
+    cluster.put_web(spec("c", cpu_request_millicores=100))
     with ThreadPoolExecutor(1) as pool:
         for number in range(20):
             cluster.ingest(*cluster.web(1), *rows)
@@ -228,7 +228,7 @@ def test_answers_that_come_while_a_batch_is_closed_belong_to_the_next(cluster: C
 
 
 def test_stubs_are_there_for_one_batch_only(cluster: Cluster) -> None:
-    cluster.put_web(spec("c", cpu_request=5), spec("d", cpu_request=7))
+    cluster.put_web(spec("c", cpu_request_millicores=5), spec("d", cpu_request_millicores=7))
     batch = cluster.tick(pod(*WEB, at=cluster.at))
     assert batch.names(Kind.POD_CONTAINER) == ["c", "d"]
     assert cluster.value("cpu/request", Kind.POD, *WEB) == 12

@@ -74,10 +74,10 @@ def test_a_container_is_what_the_store_takes() -> None:
     assert Container._fields == (
         "name",
         "image",
-        "cpu_request",
-        "cpu_limit",
-        "memory_request",
-        "memory_limit",
+        "cpu_request_millicores",
+        "cpu_limit_millicores",
+        "memory_request_bytes",
+        "memory_limit_bytes",
         "restart_count",
         "terminated",
     )

@@ -177,7 +177,7 @@ AGGREGATION_CASES = (
                 {"cpu/usage_rate": 225, "memory/usage": 61_000_000, **requests(100, 0, 0, 0)}, only_metrics=True
             ),
         },
-        (Node(), Pod("shop", "web", (Spec("c1", cpu_request=100, restarts=1),))),
+        (Node(), Pod("shop", "web", (Spec("c1", cpu_request_millicores=100, restarts=1),))),
     ),
     Case(
         "G-03 a node has its pods' requests and its own use",
@@ -188,8 +188,8 @@ AGGREGATION_CASES = (
         {"node:n1": Want({"cpu/request": 1100, "cpu/usage_rate": 800, "memory/usage": None})},
         (
             Node(),
-            Pod("shop", "web", (Spec("c1", cpu_request=100),)),
-            Pod("shop", "db", (Spec("c1", cpu_request=1000),), uid="uid-2"),
+            Pod("shop", "web", (Spec("c1", cpu_request_millicores=100),)),
+            Pod("shop", "db", (Spec("c1", cpu_request_millicores=1000),), uid="uid-2"),
         ),
         why="Q5",
     ),

@@ -61,8 +61,15 @@ POD_START_NS = T0_NS - 32 * SECOND_NS
 SHOP = Namespace("shop", "uid-shop")
 
 
-def requests(cpu: int, memory: int, cpu_limit: int, memory_limit: int) -> dict[str, int]:
-    return {"cpu/request": cpu, "memory/request": memory, "cpu/limit": cpu_limit, "memory/limit": memory_limit}
+def requests(
+    cpu_request_millicores: int, memory_request_bytes: int, cpu_limit_millicores: int, memory_limit_bytes: int
+) -> dict[str, int]:
+    return {
+        "cpu/request": cpu_request_millicores,
+        "memory/request": memory_request_bytes,
+        "cpu/limit": cpu_limit_millicores,
+        "memory/limit": memory_limit_bytes,
+    }
 
 
 def millicores(rate: int) -> int:
@@ -79,8 +86,15 @@ TWO = Pod(
     "shop",
     "web",
     (
-        Spec("c1", "x:1", cpu_request=100, memory_request=555),
-        Spec("c2", "x:2", cpu_request=333, cpu_limit=2222, memory_request=1000, memory_limit=3333),
+        Spec("c1", "x:1", cpu_request_millicores=100, memory_request_bytes=555),
+        Spec(
+            "c2",
+            "x:2",
+            cpu_request_millicores=333,
+            cpu_limit_millicores=2222,
+            memory_request_bytes=1000,
+            memory_limit_bytes=3333,
+        ),
     ),
     labels="app:web",
     start=POD_START_NS,

@@ -111,10 +111,10 @@ def put(engine: Engine, objects: Iterable[Object]) -> dict[str, int]:
                     hostname=thing.hostname,
                     host_id=thing.host_id,
                     labels=thing.labels,
-                    cpu_capacity=thing.cpu_capacity,
-                    cpu_allocatable=thing.cpu_allocatable,
-                    memory_capacity=thing.memory_capacity,
-                    memory_allocatable=thing.memory_allocatable,
+                    cpu_capacity_millicores=thing.cpu_capacity_millicores,
+                    cpu_allocatable_millicores=thing.cpu_allocatable_millicores,
+                    memory_capacity_bytes=thing.memory_capacity_bytes,
+                    memory_allocatable_bytes=thing.memory_allocatable_bytes,
                 )
             case Pod():
                 engine.store.put_pod(

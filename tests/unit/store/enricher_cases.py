@@ -24,13 +24,13 @@ def _one_container(row: Row, spec: Spec, want: Want, name: str, why: str = "") -
 ENRICHER_CASES = (
     _one_container(
         container("shop", "web", "c1"),
-        Spec("c1", cpu_request=250, memory_request=67108864),
+        Spec("c1", cpu_request_millicores=250, memory_request_bytes=67108864),
         Want(requests(250, 67108864, 0, 0)),
         "E-01 requests, no limits",
     ),
     _one_container(
         container("shop", "web", "c1"),
-        Spec("c1", cpu_request=1, cpu_limit=1500, memory_limit=1610612736),
+        Spec("c1", cpu_request_millicores=1, cpu_limit_millicores=1500, memory_limit_bytes=1610612736),
         Want(requests(1, 0, 1500, 1610612736)),
         "E-02 a request without its other half",
     ),

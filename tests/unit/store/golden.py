@@ -36,10 +36,10 @@ NODE, WEB, DB, GHOST = "node:n1", "namespace:shop/pod:web-1", "namespace:shop/po
 OBJECTS = (
     Node(
         labels="zone:a",
-        cpu_capacity=4000,
-        cpu_allocatable=3800,
-        memory_capacity=8 * _GI,
-        memory_allocatable=7 * _GI,
+        cpu_capacity_millicores=4000,
+        cpu_allocatable_millicores=3800,
+        memory_capacity_bytes=8 * _GI,
+        memory_allocatable_bytes=7 * _GI,
     ),
     Namespace("shop", "ns-uid-1"),
     Pod(
@@ -49,10 +49,10 @@ OBJECTS = (
             Spec(
                 "nginx",
                 "nginx:1.13",
-                cpu_request=100,
-                cpu_limit=500,
-                memory_request=64 * _MI,
-                memory_limit=128 * _MI,
+                cpu_request_millicores=100,
+                cpu_limit_millicores=500,
+                memory_request_bytes=64 * _MI,
+                memory_limit_bytes=128 * _MI,
                 restarts=2,
             ),
             Spec("sidecar", "side:1", restarts=0),
@@ -64,7 +64,16 @@ OBJECTS = (
     Pod(
         "shop",
         "db-0",
-        (Spec("pg", "pg:10", cpu_request=1000, cpu_limit=2000, memory_request=_GI, memory_limit=2 * _GI),),
+        (
+            Spec(
+                "pg",
+                "pg:10",
+                cpu_request_millicores=1000,
+                cpu_limit_millicores=2000,
+                memory_request_bytes=_GI,
+                memory_limit_bytes=2 * _GI,
+            ),
+        ),
         uid="pod-uid-2",
         start=_095930,
     ),

@@ -35,7 +35,7 @@ def _node_case(
 NODE_CASES = (
     _node_case(
         "U-01 cpu",
-        Node(cpu_capacity=4000, cpu_allocatable=3800),
+        Node(cpu_capacity_millicores=4000, cpu_allocatable_millicores=3800),
         {"cpu/usage": millicores(250)},
         {
             "cpu/node_utilization": 0.06578947368421052,
@@ -44,11 +44,11 @@ NODE_CASES = (
             "cpu/node_allocatable": 3800.0,
         },
         "Q1, Q4",
-        Spec("c", cpu_request=1500),
+        Spec("c", cpu_request_millicores=1500),
     ),
     _node_case(
         "U-02 memory",
-        Node(memory_capacity=8 * _GI, memory_allocatable=7 * _GI),
+        Node(memory_capacity_bytes=8 * _GI, memory_allocatable_bytes=7 * _GI),
         {"memory/usage": 2147483648},
         {
             "memory/node_utilization": 0.2857142857142857,
@@ -57,18 +57,18 @@ NODE_CASES = (
             "memory/node_allocatable": 7516192768.0,
         },
         "Q1, Q4",
-        Spec("c", memory_request=1073741824),
+        Spec("c", memory_request_bytes=1073741824),
     ),
     _node_case(
         "U-03 more than there is",
-        Node(cpu_allocatable=4000),
+        Node(cpu_allocatable_millicores=4000),
         {"cpu/usage": millicores(5000)},
         {"cpu/node_utilization": 1.25},
     ),
-    _node_case("U-05 no rate yet", Node(cpu_allocatable=4000), {}, {"cpu/node_utilization": 0.0}),
+    _node_case("U-05 no rate yet", Node(cpu_allocatable_millicores=4000), {}, {"cpu/node_utilization": 0.0}),
     _node_case(
         "U-06 nothing is allocatable",
-        Node(cpu_capacity=4000, memory_capacity=_GI),
+        Node(cpu_capacity_millicores=4000, memory_capacity_bytes=_GI),
         {"cpu/usage": millicores(5)},
         {
             "cpu/node_utilization": None,
@@ -83,18 +83,18 @@ NODE_CASES = (
     ),
     _node_case(
         "U-07 more than 24 bits",
-        Node(memory_allocatable=15553016 << 10),
+        Node(memory_allocatable_bytes=15553016 << 10),
         {},
         {"memory/node_allocatable": 15926288384.0},
     ),
     _node_case(
         "U-08 a number that binary32 would round",
-        Node(memory_capacity=16777217),
+        Node(memory_capacity_bytes=16777217),
         {},
         {"memory/node_capacity": 16777217.0},
         "Q1",
     ),
-    Case("U-09 a node that nobody scraped", ([],), {"node:n1": None}, (Node(cpu_allocatable=4000),)),
+    Case("U-09 a node that nobody scraped", ([],), {"node:n1": None}, (Node(cpu_allocatable_millicores=4000),)),
     Case(
         "U-10 labels of a node",
         ([node()],),

@@ -82,10 +82,10 @@ class Node:
     hostname: str = "n1.example"
     host_id: str = "i-0abc"
     labels: str = ""
-    cpu_capacity: int = 0
-    cpu_allocatable: int = 0
-    memory_capacity: int = 0
-    memory_allocatable: int = 0
+    cpu_capacity_millicores: int = 0
+    cpu_allocatable_millicores: int = 0
+    memory_capacity_bytes: int = 0
+    memory_allocatable_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,19 @@ class Spec:
 
     name: str
     image: str = "image:1"
-    cpu_request: int = 0
-    cpu_limit: int = 0
-    memory_request: int = 0
-    memory_limit: int = 0
+    cpu_request_millicores: int = 0
+    cpu_limit_millicores: int = 0
+    memory_request_bytes: int = 0
+    memory_limit_bytes: int = 0
     restarts: int = -1
 
     def as_tuple(self) -> tuple[str, str, int, int, int, int, int, bool]:
-        requests = (self.cpu_request, self.cpu_limit, self.memory_request, self.memory_limit)
+        requests = (
+            self.cpu_request_millicores,
+            self.cpu_limit_millicores,
+            self.memory_request_bytes,
+            self.memory_limit_bytes,
+        )
         return (self.name, self.image, *requests, self.restarts, False)
 
 
