@@ -9,96 +9,68 @@ Never   holds a row that no recording needs: that fails the tests
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
+from tests.conformance.difference import AnswerDifference
 from tests.conformance.metrics_server import settle
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.conformance.metrics_server.exchange import Exchange
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One decision, as it shows in answers.
-
-    Attributes:
-        source: who decided.
-        reason: what we do instead, in a sentence.
-        routes: groups of vectors in which it may show; a trailing "/" stands for all below.
-        settle: makes the exchange comparable; False when there was nothing to do.
-        scenarios: where it shows; () for anywhere.
-    """
-
-    source: str
-    reason: str
-    routes: tuple[str, ...]
-    settle: Callable[[Exchange], bool]
-    scenarios: tuple[str, ...] = ()
-
-    def concerns(self, scenario: str, route: str) -> bool:
-        return (not self.scenarios or scenario in self.scenarios) and any(
-            route.startswith(group) if group.endswith("/") else route == group for group in self.routes
-        )
-
 
 _RATES = ("rates-10s", "rates-15s")
 
 #: In this order: later ones see what earlier ones have changed.
 DIFFERENCES = (
-    Difference(
+    AnswerDifference(
         "issue 3, part 3",
         "metrics.k8s.io/v1 is served too, and is the preferred version.",
         ("discovery", "discovery/", "empty/discovery", "paths", "openapi", "auth/"),
         settle.versions,
     ),
-    Difference(
+    AnswerDifference(
         "issue 3, part 3",
         "`limit` and `continue` are honoured; all pages together are the recorded list.",
         ("params/list", "params/list-ns"),
         settle.pages,
     ),
-    Difference("own words", "/version says which version of heapfast it is.", ("pretty", "auth/"), settle.own_version),
-    Difference(
+    AnswerDifference(
+        "own words", "/version says which version of heapfast it is.", ("pretty", "auth/"), settle.own_version
+    ),
+    AnswerDifference(
         "issue 3, part 5",
         "Nobody acts as somebody else: kube-apiserver has resolved impersonation before it asks.",
         ("auth/impersonate",),
         settle.no_impersonation,
     ),
-    Difference("design.md, B22", "There is no pprof: it looks into Go programs.", ("paths", "auth/"), settle.no_debug),
-    Difference(
+    AnswerDifference(
+        "design.md, B22", "There is no pprof: it looks into Go programs.", ("paths", "auth/"), settle.no_debug
+    ),
+    AnswerDifference(
         "section 10 of the specification",
         "OpenAPI documents come as JSON alone, which is what the aggregation layer asks for.",
         ("openapi",),
         settle.no_protobuf,
     ),
-    Difference(
+    AnswerDifference(
         "own words", "OpenAPI documents have our version in them, so their own hashes.", ("openapi",), settle.own_hash
     ),
-    Difference(
+    AnswerDifference(
         "issue 3, part 2",
         "A container that has used no CPU does not drop its pod.",
         ("rates/",),
         settle.served("cpu-zero", "cpu-zero-then-not", "cpu-zero-once-of-two"),
         _RATES,
     ),
-    Difference(
+    AnswerDifference(
         "design.md, Q15",
         "A number beyond int64 is no sample; what was there before is kept for a while.",
         ("rates/",),
         settle.left_out("mem-9.3e18", "n-mem-9.3e18", "cpu-int64-edge", "n-int64-edge"),
         _RATES,
     ),
-    Difference(
+    AnswerDifference(
         "design.md, Q15",
         "A negative counter is no sample, where metrics-server serves what its bits come to.",
         ("rates/formats",),
         settle.kept("counter-dip"),
         _RATES,
     ),
-    Difference(
+    AnswerDifference(
         "issue 3, part 2",
         "One bad sample keeps the last good one for a bounded time, and the history.",
         ("rates/",),
@@ -119,7 +91,7 @@ DIFFERENCES = (
         ),
         _RATES,
     ),
-    Difference(
+    AnswerDifference(
         "issue 3, part 2",
         "One failed scrape keeps the last good values for a bounded time, and the history.",
         ("nodes/",),
@@ -141,14 +113,14 @@ DIFFERENCES = (
         ),
         ("nodes",),
     ),
-    Difference(
+    AnswerDifference(
         "issue 3, bad input",
         "A pod that is deleted is gone with its history: one of the same name is another pod.",
         ("nodes/",),
         settle.left_out("deleted-and-back", "recreated-elsewhere", "recreated-same-start"),
         ("nodes",),
     ),
-    Difference(
+    AnswerDifference(
         "section 15 of the specification, design.md, Q18",
         "A sample with a negative time costs itself alone, where metrics-server loses the node.",
         ("parse/",),

@@ -13,10 +13,12 @@ import copy
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.conformance.metrics_server.recordings import matcher, nanoseconds
+from tests.conformance.metrics_server.recordings import matcher
+from tests.conformance.recordings import nanoseconds
 
 if TYPE_CHECKING:
-    from tests.conformance.metrics_server.recordings import Json, Scenario
+    from tests.conformance.metrics_server.recordings import Scenario
+    from tests.conformance.recordings import Json
     from tests.unit.api.client import Answer
 
 

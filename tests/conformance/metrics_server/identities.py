@@ -21,7 +21,8 @@ from tests.unit.auth.gates import Door
 from tests.unit.auth.test_recorded import Policy, with_certificates
 
 if TYPE_CHECKING:
-    from tests.conformance.metrics_server.recordings import Json, Scenario
+    from tests.conformance.metrics_server.recordings import Scenario
+    from tests.conformance.recordings import Json
 
 
 class Identities:

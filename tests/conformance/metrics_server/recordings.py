@@ -8,13 +8,12 @@ Never   interprets an input
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tests.conformance.recordings import Json, load_matcher, read_lines
 from tests.shared import shared_path
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 FOLDER = "conformance/metrics-server"
 SCENARIOS = ("plain", "large", "nodes", "parse", "kwok", "rates-10s", "rates-15s", "auth")
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -61,18 +58,12 @@ class Scenario:
         return list(dict.fromkeys(vector["route"] for vector in vectors))
 
 
-def nanoseconds(seconds: float) -> int:
-    """Unix seconds as nanoseconds, to the microsecond, which is all that a float of today holds."""
-    return round(seconds * 1_000_000) * 1_000
-
-
 @cache
 def load(name: str) -> Scenario:
     """Reads a scenario; skips the test when the recordings are not there."""
     folder = shared_path(FOLDER) / name
     about = json.loads((folder / "scenario.json").read_text("utf-8"))
-    with gzip.open(folder / "inputs.jsonl.gz", "rt", encoding="utf-8") as file:
-        inputs = sorted(map(json.loads, file), key=lambda entry: entry["at"])
+    inputs = sorted(read_lines(folder / "inputs.jsonl.gz"), key=lambda entry: entry["at"])
     steps = [Step([], [], [], []) for _ in range(about["steps"])]
     begun = -1
     for entry in inputs:
@@ -90,26 +81,18 @@ def load(name: str) -> Scenario:
 def _vectors(path: Path) -> Iterator[Json]:
     """Each vector with its body as text, where the recording keeps it otherwise."""
     bodies: dict[str, str] = {}
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            vector: Json = json.loads(line)
-            response = vector["response"]
-            if "body_of" in response:
-                response["body"] = bodies[response.pop("body_of")]
-            elif "body_json" in response:
-                value = response.pop("body_json")
-                response["body"] = json.dumps(value, separators=(",", ":"), ensure_ascii=False) + "\n"
-            if "body" in response:
-                bodies[vector["id"]] = response["body"]
-            yield vector
+    for vector in read_lines(path):
+        response = vector["response"]
+        if "body_of" in response:
+            response["body"] = bodies[response.pop("body_of")]
+        elif "body_json" in response:
+            value = response.pop("body_json")
+            response["body"] = json.dumps(value, separators=(",", ":"), ensure_ascii=False) + "\n"
+        if "body" in response:
+            bodies[vector["id"]] = response["body"]
+        yield vector
 
 
-@cache
 def matcher() -> ModuleType:
-    """match.py of the recordings: how an answer is compared with the recorded one."""
-    spec = importlib.util.spec_from_file_location("metrics_server_match", shared_path(f"{FOLDER}/match.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """How an answer is compared with the recorded one."""
+    return load_matcher(FOLDER)

@@ -40,7 +40,8 @@ from heapfast.wire._resource import parse_resource
 from heapfast.wire._rows import Rows
 from tests.conformance.metrics_server.exchange import Exchange
 from tests.conformance.metrics_server.identities import Identities, certificates_of
-from tests.conformance.metrics_server.recordings import Json, Scenario, nanoseconds
+from tests.conformance.metrics_server.recordings import Scenario
+from tests.conformance.recordings import Json, nanoseconds
 from tests.unit.api.client import Answer, ask
 
 if TYPE_CHECKING:

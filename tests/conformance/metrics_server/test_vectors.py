@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conformance.metrics_server.differences import DIFFERENCES, Difference
+from tests.conformance.groups import parametrize_by_group
+from tests.conformance.metrics_server.differences import DIFFERENCES
 from tests.conformance.metrics_server.recordings import SCENARIOS, load
 from tests.conformance.metrics_server.replay import Replay
 
 if TYPE_CHECKING:
+    from tests.conformance.difference import AnswerDifference
     from tests.conformance.metrics_server.exchange import Exchange
 
 
@@ -30,7 +32,7 @@ def _exchanges(name: str) -> dict[str, list[Exchange]]:
     return asyncio.run(run())
 
 
-def _settle(exchange: Exchange) -> tuple[list[str], list[Difference]]:
+def _settle(exchange: Exchange) -> tuple[list[str], list[AnswerDifference[Exchange]]]:
     """What still differs, and which rows were needed to come so far."""
     found = exchange.differences()
     needed = []
@@ -46,7 +48,7 @@ def _settle(exchange: Exchange) -> tuple[list[str], list[Difference]]:
 
 
 @cache
-def _settled(name: str) -> dict[str, list[tuple[Exchange, list[str], list[Difference]]]]:
+def _settled(name: str) -> dict[str, list[tuple[Exchange, list[str], list[AnswerDifference[Exchange]]]]]:
     return {
         route: [(exchange, *_settle(exchange)) for exchange in exchanges]
         for route, exchanges in _exchanges(name).items()
@@ -54,14 +56,7 @@ def _settled(name: str) -> dict[str, list[tuple[Exchange, list[str], list[Differ
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each scenario and group; without recordings one that skips and says so."""
-    if "route" not in metafunc.fixturenames:
-        return
-    try:
-        groups = [(name, route) for name in SCENARIOS for route in load(name).routes]
-    except pytest.skip.Exception:
-        groups = [(SCENARIOS[0], "all")]
-    metafunc.parametrize(("name", "route"), groups, ids=[f"{name}-{route}" for name, route in groups])
+    parametrize_by_group(metafunc, SCENARIOS, lambda name: load(name).routes)
 
 
 @pytest.mark.timeout(120)

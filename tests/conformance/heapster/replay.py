@@ -30,7 +30,8 @@ from heapfast.processors.pod import PodEnricher
 from heapfast.scrape.sources.cadvisor import Cadvisor
 from heapfast.scrape.sources.kubelet_summary import KubeletSummary
 from heapfast.store.index import PostingIndex
-from tests.conformance.recordings import Json, Scenario, nanoseconds
+from tests.conformance.heapster.recordings import Scenario
+from tests.conformance.recordings import Json, nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,15 +13,19 @@ import pytest
 from heapfast.api.app import create_app
 from heapfast.api.state import State
 from heapfast.clock import ManualClock
-from tests.conformance.asgi import Answer, ask
-from tests.conformance.differences import ANSWER_DIFFERENCES, AnswerDifference
-from tests.conformance.exchange import Exchange
-from tests.conformance.recordings import SCENARIOS, Json, Scenario, load, matcher, nanoseconds
-from tests.conformance.replay import Replay
+from tests.conformance.groups import parametrize_by_group
+from tests.conformance.heapster.differences import ANSWER_DIFFERENCES
+from tests.conformance.heapster.exchange import Answer, Exchange
+from tests.conformance.heapster.recordings import SCENARIOS, Scenario, load, matcher
+from tests.conformance.heapster.replay import Replay
+from tests.conformance.recordings import Json, nanoseconds
+from tests.unit.api.client import ask
 from tests.unit.store.engines import Compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from tests.conformance.difference import AnswerDifference
 
 
 def _is_in(scenario: Scenario, vector: Json) -> bool:
@@ -61,11 +65,14 @@ async def _ask_all(replay: Replay, vectors: Iterable[Json]) -> list[Answer]:
     answers = []
     for vector in vectors:
         clock.set_ns(nanoseconds(vector["now"]))
-        answers.append(await ask(app, vector["request"]))
+        request = vector["request"]
+        headers = tuple(request["headers"].items())
+        answer = await ask(app, request["path"], request["method"], headers, body=request.get("body", "").encode())
+        answers.append(Answer(answer.status, answer.headers, answer.text))
     return answers
 
 
-def _settle(scenario: Scenario, vector: Json, answer: Answer) -> tuple[Exchange, list[AnswerDifference]]:
+def _settle(scenario: Scenario, vector: Json, answer: Answer) -> tuple[Exchange, list[AnswerDifference[Exchange]]]:
     exchange = Exchange(scenario, vector, answer)
     needed = [
         difference
@@ -75,24 +82,13 @@ def _settle(scenario: Scenario, vector: Json, answer: Answer) -> tuple[Exchange,
     return exchange, needed
 
 
-def _groups() -> list[tuple[str, str]]:
-    return [
-        (name, route)
-        for name in SCENARIOS
-        for scenario in [load(name)]
-        for route in dict.fromkeys(vector["route"] for vector in scenario.vectors if _is_in(scenario, vector))
-    ]
+def _routes(name: str) -> list[str]:
+    scenario = load(name)
+    return list(dict.fromkeys(vector["route"] for vector in scenario.vectors if _is_in(scenario, vector)))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each scenario and group; without recordings one that skips and says so."""
-    if "route" not in metafunc.fixturenames:
-        return
-    try:
-        groups = _groups()
-    except pytest.skip.Exception:
-        groups = [(SCENARIOS[0], "all")]
-    metafunc.parametrize(("name", "route"), groups, ids=[f"{name}-{route}" for name, route in groups])
+    parametrize_by_group(metafunc, SCENARIOS, _routes)
 
 
 def test_answers_are_those_of_the_reference(name: str, route: str) -> None:
@@ -103,9 +99,9 @@ def test_answers_are_those_of_the_reference(name: str, route: str) -> None:
         differences = matcher().differences(exchange.vector, *exchange.answer)
         if differences:
             request = vector["request"]
-            numbers = ", ".join(difference.number for difference in needed)
+            sources = ", ".join(difference.source for difference in needed)
             faults.append(
-                f"{vector['id']} {request['method']} {request['path']} {request['headers'] or ''} [{numbers}]\n  "
+                f"{vector['id']} {request['method']} {request['path']} {request['headers'] or ''} [{sources}]\n  "
                 + "\n  ".join(differences[:10])
             )
     assert not faults, "\n".join(faults)

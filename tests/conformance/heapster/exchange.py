@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from heapfast.catalog.keys import Kind, key
@@ -20,8 +20,8 @@ from heapfast.catalog.keys import Kind, key
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.conformance.asgi import Answer
-    from tests.conformance.recordings import Json, Scenario
+    from tests.conformance.heapster.recordings import Scenario
+    from tests.conformance.recordings import Json
 
 MODEL = "/api/v1/model/"
 _ENTITIES = (
@@ -31,6 +31,14 @@ _ENTITIES = (
     (Kind.SYS_CONTAINER, r"nodes/([^/]+)/freecontainers/(.+)"),
     (Kind.NODE, r"nodes/([^/]+)"),
 )
+
+
+class Answer(NamedTuple):
+    """What our app said, in the order in which match.py takes it; the body as text without content encoding."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
 
 
 class Exchange:

@@ -11,9 +11,10 @@ import pytest
 from heapfast.kube.nodes import nodes_resource
 from heapfast.scrape.loop import Window
 from heapfast.scrape.target import Target
-from tests.conformance.recordings import SCENARIOS, Json, load
-from tests.conformance.replay import ADAPTERS, options_of
-from tests.conformance.settle_batches import BAD_VALUE_NODES
+from tests.conformance.heapster.recordings import SCENARIOS, load
+from tests.conformance.heapster.replay import ADAPTERS, options_of
+from tests.conformance.heapster.settle_batches import BAD_VALUE_NODES
+from tests.conformance.recordings import Json
 
 #: The adapters look at a target's address only.
 NO_CONNECTION: Any = None

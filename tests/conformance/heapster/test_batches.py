@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conformance.differences import BATCH_DIFFERENCES
-from tests.conformance.recordings import SCENARIOS, load
-from tests.conformance.replay import Replay
-from tests.conformance.settle_batches import BatchPair
+from tests.conformance.heapster.differences import BATCH_DIFFERENCES
+from tests.conformance.heapster.recordings import SCENARIOS, load
+from tests.conformance.heapster.replay import Replay
+from tests.conformance.heapster.settle_batches import BatchPair
 from tests.unit.store.engines import ENGINES, Compiled, Naive
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ def test_batches_are_those_of_the_reference(name: str, new_engine: type[Naive] |
         pair = BatchPair(copy.deepcopy(batch.sets), got, before)
         for difference in BATCH_DIFFERENCES:
             if name in difference.scenarios and difference.settle(pair):
-                needed.add(difference.number)
+                needed.add(difference.source)
         faults += [f"batch {number}: {fault}" for fault in _compare(pair)]
         before = batch.sets
     assert not faults, "\n".join(faults)
-    assert needed == {difference.number for difference in BATCH_DIFFERENCES if name in difference.scenarios}
+    assert needed == {difference.source for difference in BATCH_DIFFERENCES if name in difference.scenarios}
 
 
 def _compare(pair: BatchPair) -> Iterator[str]:

@@ -15,13 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.conformance import settle_answers, settle_batches
+from tests.conformance.difference import AnswerDifference
+from tests.conformance.heapster import settle_answers, settle_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.conformance.exchange import Exchange
-    from tests.conformance.settle_batches import BatchPair
+    from tests.conformance.heapster.settle_batches import BatchPair
 
 
 @dataclass(frozen=True)
@@ -29,40 +29,16 @@ class BatchDifference:
     """One decision, as it shows in batches.
 
     Attributes:
-        number: B or Q number of the decision.
+        source: B or Q number of the decision.
         reason: what we do instead, in a sentence.
         scenarios: where it shows.
         settle: makes the pair comparable; False when there was nothing to do.
     """
 
-    number: str
+    source: str
     reason: str
     scenarios: tuple[str, ...]
     settle: Callable[[BatchPair], bool]
-
-
-@dataclass(frozen=True)
-class AnswerDifference:
-    """One decision, as it shows in answers.
-
-    Attributes:
-        number: B, K or Q number of the decision.
-        reason: what we do instead, in a sentence.
-        routes: groups of vectors in which it may show; a trailing "/" stands for all below.
-        settle: makes the exchange comparable; False when there was nothing to do.
-        scenarios: where it shows; () for anywhere.
-    """
-
-    number: str
-    reason: str
-    routes: tuple[str, ...]
-    settle: Callable[[Exchange], bool]
-    scenarios: tuple[str, ...] = ()
-
-    def concerns(self, scenario: str, route: str) -> bool:
-        return (not self.scenarios or scenario in self.scenarios) and any(
-            route.startswith(group) if group.endswith("/") else route == group for group in self.routes
-        )
 
 
 BATCH_DIFFERENCES = (

@@ -16,12 +16,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from heapfast.catalog.keys import Kind, key
-from tests.conformance.exchange import MODEL, points
-from tests.conformance.settle_batches import BAD_VALUE_NODES, BIG_NUMBERS
+from tests.conformance.heapster.exchange import MODEL, points
+from tests.conformance.heapster.settle_batches import BAD_VALUE_NODES, BIG_NUMBERS
 
 if TYPE_CHECKING:
-    from tests.conformance.exchange import Exchange
-    from tests.conformance.recordings import Json, Scenario
+    from tests.conformance.heapster.exchange import Exchange
+    from tests.conformance.heapster.recordings import Scenario
+    from tests.conformance.recordings import Json
 
 SHORT_RETENTION_NS = 140_000_000_000
 
