@@ -2,7 +2,7 @@
 
 In      an exception, the dialect of the route it came from
 Out     status and body in Heapster's dialect, a Status in Kubernetes'
-Callers responders.py, router.py, app.py; kubernetes_responders.py, admission.py
+Callers responders.py, router.py, app.py; kubernetes_responders.py, filters.py
 Source  Heapster's bare text: spec/heapster-rest.md 1.4, 1.5 and 9.4; Status: spec/metrics-k8s-io.md section 8
 Never   shows a stack, or the text of an exception that heapfast did not raise
 """
@@ -20,7 +20,7 @@ from heapfast.api.kubernetes_errors import (
     unauthorized,
 )
 from heapfast.auth.refusals import Forbidden, Unauthenticated, Undecided
-from heapfast.errors import AuthError, HeapfastError, QueryError
+from heapfast.errors import HeapfastError, QueryError
 from heapfast.query.list_options import InvalidOptions
 from heapfast.query.quoting import quote
 from heapfast.render.status import Status
@@ -53,18 +53,12 @@ class Unavailable(ApiError):
 #: An exception as (status, body).
 Dialect = Callable[[Exception], tuple[int, bytes]]
 
-# The first class that fits counts.
-_STATUS: tuple[tuple[type[HeapfastError], int], ...] = (
-    (QueryError, 400),
-    (AuthError, 401),
-)
-
 
 def status_of(error: Exception) -> int:
     """Return the HTTP status of an exception; what heapfast did not foresee is a 500."""
     if isinstance(error, ApiError):
         return error.status
-    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    return 400 if isinstance(error, QueryError) else 500
 
 
 def heapster_text(error: Exception) -> tuple[int, bytes]:
