@@ -62,9 +62,3 @@ def identity_key(identity: ObjectIdentity) -> str | None:
     if not identity.name:
         return None
     return f"{identity.namespace}/{identity.name}" if identity.namespace else identity.name
-
-
-def split_key(key: str) -> tuple[str, str]:
-    """Namespace and name of a key; the namespace is empty for what lives in none."""
-    namespace, _, name = key.rpartition("/")
-    return namespace, name

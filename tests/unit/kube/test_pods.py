@@ -7,7 +7,6 @@ import pytest
 
 from heapfast.kube.namespaces import NAMESPACES
 from heapfast.kube.pods import NO_STATUS, PODS, Container, Pod
-from heapfast.kube.resource import split_key
 from heapfast.units import TIME_ZERO_NS
 
 
@@ -25,7 +24,7 @@ def test_a_pod_says_who_it_is_and_where_it_runs() -> None:
     )
     assert (pod.namespace, pod.name, pod.uid, pod.labels) == ("shop", "web-1", "u1", {"app": "web"})
     assert (pod.node_name, pod.phase, pod.start_ns) == ("n1", "Running", 1709185952 * 10**9)
-    assert split_key(pod.key) == ("shop", "web-1")
+    assert pod.key == "shop/web-1"
 
 
 @pytest.mark.parametrize("nothing", [None, {}])
@@ -104,7 +103,3 @@ def test_a_namespace_is_a_name_and_a_uid() -> None:
     assert (namespace.name, namespace.uid, namespace.key, namespace.faults) == ("shop", "u7", "shop", ())
     with pytest.raises(ValueError, match="without a name"):
         NAMESPACES.decode(b'{"metadata":{}}')
-
-
-def test_keys_of_what_lives_in_no_namespace() -> None:
-    assert split_key("shop") == ("", "shop")
