@@ -9,10 +9,10 @@ Source  spec/metrics-k8s-io.md 15 (what is whole) and 16 (which points, which ra
 Never   reads a clock
 """
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp, memset
+from libc.string cimport memset
 
 from heapfast._entities cimport Entities
-from heapfast._text cimport text_t
+from heapfast._text cimport text_compare, text_t
 from heapfast._types cimport (
     KIND_NODE,
     KIND_POD,
@@ -195,7 +195,9 @@ cdef class Latest:
         elif kind == KIND_POD and slot < self.n_pods:
             p = &self.pod_answer[slot]
             for i in range(p.n):
-                memset(&self.container[p.container[i]], 0, sizeof(track_t))
+                # Its slot may have been given to another pod's since: that one is in a later answer.
+                if self.container[p.container[i]].answer == p.answer:
+                    memset(&self.container[p.container[i]], 0, sizeof(track_t))
             free(p.container)
             memset(p, 0, sizeof(pod_answer_t))
 
@@ -262,7 +264,7 @@ cdef class Latest:
         for i in range(1, p.n):
             slot = p.container[i]
             j = i
-            while j > 0 and is_before(name[slot], name[p.container[j - 1]]):
+            while j > 0 and text_compare(name[slot], name[p.container[j - 1]]) < 0:
                 p.container[j] = p.container[j - 1]
                 j -= 1
             p.container[j] = slot
@@ -300,11 +302,6 @@ cdef class Latest:
                 self.container_usage(slots[i], &one)
                 containers.append((slots[i], one.cpu_nanocores, one.memory_bytes))
         return <int>status, usage.cpu_nanocores, usage.memory_bytes, usage.time_ns, usage.window_ns, containers
-
-
-cdef inline bint is_before(const text_t* a, const text_t* b) noexcept nogil:
-    cdef int order = memcmp(a.data, b.data, min(a.len, b.len))
-    return order < 0 or (order == 0 and a.len < b.len)
 
 
 cdef int grow(void** array, uint32_t* n, uint32_t slot, uint32_t cap, size_t width) except -1:

@@ -233,6 +233,22 @@ def test_the_latest_view_outlives_ticks_and_is_forgotten_with_the_slot() -> None
     assert cluster.store.latest.pod_sample(slot, cluster.at)[0] == NONE
 
 
+def test_a_pod_that_goes_takes_nothing_from_who_has_its_slots_now() -> None:
+    """A finished pod stays known long after its answers; a container outside its spec gives its slot back before."""
+    cluster = Cluster(short_retention_ns=1, long_retention_ns=1)
+    cluster.store.put_pod("shop", "job", uid="j", labels="")
+    metrics = {"cpu/usage": 0, "memory/working_set": 7}
+    cluster.ingest(container("shop", "job", "sidecar", metrics, at=cluster.at))
+    slot = cluster.slot(Kind.POD_CONTAINER, "shop", "job", "sidecar")
+    for _ in range(3):
+        cluster.tick()
+    _answer(cluster, 0)
+    assert cluster.slot(Kind.POD_CONTAINER, *C) == slot
+    _answer(cluster, 18 * SECOND_NS)
+    cluster.store.remove_pod("shop", "job")
+    assert _pod(cluster).status == OK
+
+
 def test_more_pods_than_at_first_are_all_served(cluster: Cluster) -> None:
     for second in (0, 60):
         at = cluster.at + second * SECOND_NS
