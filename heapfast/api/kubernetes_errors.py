@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Final
 from heapfast.errors import HeapfastError
 from heapfast.query.list_options import InvalidOptions
 from heapfast.query.quoting import quote
+from heapfast.render.k8s_frames import GROUP
 from heapfast.render.status import Cause, Details, Status
 
 if TYPE_CHECKING:
     from heapfast.auth.attributes import Attributes
     from heapfast.auth.refusals import Forbidden
-
-GROUP: Final = "metrics.k8s.io"
 
 #: For texts with a caller's words in them, which a browser may show.
 HTML_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from heapfast.api.accept import JSON, OFFERED, OFFERED_LIST
-from heapfast.api.kubernetes_errors import GROUP as GROUP_NAME
 from heapfast.api.openapi_schemas import (
     GROUP,
     GROUP_LIST,
@@ -25,6 +24,7 @@ from heapfast.api.openapi_schemas import (
     metrics_name,
     metrics_schemas,
 )
+from heapfast.render.k8s_frames import GROUP as GROUP_NAME
 
 _TITLE: Final = "Kubernetes metrics-server"
 _DEFAULTS: Final = {"string": "", "boolean": False}

@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from heapfast.render.k8s_frames import GROUP as GROUP_NAME
+
 _META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _METRICS: Final = "io.k8s.metrics.pkg.apis.metrics."
 
@@ -207,9 +209,9 @@ def metrics_schemas(version: str) -> dict[str, Schema]:
     for kind, fields in (("NodeMetrics", {"usage": usage}), ("PodMetrics", {"containers": containers})):
         name = metrics_name(version, kind)
         items = Field(name, "array", is_required=True)
-        schemas[name] = Schema({**about, **fields}, kind=("metrics.k8s.io", version, kind))
+        schemas[name] = Schema({**about, **fields}, kind=(GROUP_NAME, version, kind))
         schemas[f"{name}List"] = Schema(
             {**_TYPE_META, "metadata": Field(f"{_META}ListMeta"), "items": items},
-            kind=("metrics.k8s.io", version, f"{kind}List"),
+            kind=(GROUP_NAME, version, f"{kind}List"),
         )
     return schemas

@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 from heapfast.api.accept import JSON, OFFERED, OFFERED_LIST
 from heapfast.api.custom_metrics import CustomMetrics, api_resources
 from heapfast.api.discovery import METRICS_RESOURCES, ApiGroup, Discovery, Version, root_index
-from heapfast.api.kubernetes_errors import GROUP
 from heapfast.api.kubernetes_monitoring import KubernetesMonitor, RouteLabels
 from heapfast.api.kubernetes_responders import KubernetesResponders
 from heapfast.api.metrics_k8s_io import MetricsK8sIo
@@ -27,6 +26,7 @@ from heapfast.api.self_metrics import CONTENT_TYPE_ESCAPING, SelfMetrics
 from heapfast.api.why import WHY, WHY_PREFIX, Why
 from heapfast.render.custom_metrics import GROUP as CUSTOM_GROUP
 from heapfast.render.custom_metrics import VERSIONS as CUSTOM_VERSIONS
+from heapfast.render.k8s_frames import GROUP
 from heapfast.render.metrics_k8s_io import ResourceMetrics
 
 

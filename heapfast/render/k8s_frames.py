@@ -18,6 +18,8 @@ from heapfast.catalog.keys import Kind
 from heapfast.render._k8s_items import CONTENT_METADATA, CONTENT_NONE, CONTENT_WHOLE
 from heapfast.render.forms import Form, RowObject, Shape
 
+GROUP: Final = "metrics.k8s.io"
+
 _OBJECT_KIND: Final = {Kind.NODE: "NodeMetrics", Kind.POD: "PodMetrics"}
 
 _ROW_CONTENT: Final = {
@@ -125,7 +127,7 @@ def _frame(head: bytes, empty: bytes, member: str) -> JsonFrame:
 def _type_of_content(content: int, kind: int, form: Form) -> ObjectType:
     if content == CONTENT_METADATA:
         return ObjectType(f"meta.k8s.io/{form.meta_version}", Shape.METADATA.value)
-    return ObjectType(f"metrics.k8s.io/{form.version}", _OBJECT_KIND[Kind(kind)])
+    return ObjectType(f"{GROUP}/{form.version}", _OBJECT_KIND[Kind(kind)])
 
 
 def _members(of: ObjectType) -> bytes:
