@@ -18,9 +18,9 @@ from typing import Final, NamedTuple
 
 from heapfast.render.forms import Encoding
 
-JSON: Final = "application/json"
-YAML: Final = "application/yaml"
-PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
+JSON: Final = Encoding.JSON.value
+YAML: Final = Encoding.YAML.value
+PROTOBUF: Final = Encoding.PROTOBUF.value
 
 #: What objects are offered as; JSON is what a client gets who does not care.
 OFFERED: Final = (JSON, YAML, PROTOBUF)

@@ -14,7 +14,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 import falcon.asgi
 
@@ -23,8 +23,9 @@ from heapfast.api.monitoring import HandlerMonitor
 from heapfast.api.negotiation import Coding, accepts_json, coding_of, compress, compress_chunks
 from heapfast.api.request import Request
 from heapfast.errors import HeapfastError
+from heapfast.render.forms import Encoding
 
-JSON = "application/json"
+JSON: Final = Encoding.JSON.value
 
 #: Longer bodies are compressed in a thread.
 COMPRESS_INLINE_BYTES = 32 * 1024
