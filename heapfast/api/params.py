@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 from urllib.parse import unquote_plus
 
-_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+#: A percent sign that no two hexadecimal digits follow, in a query or in a path.
+BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def parse_query(raw: bytes) -> dict[str, str]:
@@ -32,10 +34,10 @@ def values_of(raw: bytes, name: str) -> list[str]:
 def _pairs(raw: bytes) -> Iterator[tuple[str, str]]:
     if not raw:
         return
-    for pair in raw.decode("utf-8", "surrogateescape").split("&"):
-        if ";" in pair or ("%" in pair and _BAD_ESCAPE.search(pair)):
+    for pair in raw.split(b"&"):
+        if b";" in pair or (b"%" in pair and BAD_ESCAPE.search(pair)):
             continue
-        key, _, value = pair.partition("=")
+        key, _, value = pair.decode("utf-8", "surrogateescape").partition("=")
         if key or value:
             yield _decode(key), _decode(value)
 

@@ -18,12 +18,11 @@ from urllib.parse import quote, unquote
 import falcon.asgi
 
 from heapfast.api.errors import BAD_REQUEST, MUX_NOT_FOUND, NOT_FOUND
+from heapfast.api.params import BAD_ESCAPE
 from heapfast.api.request import Request
 from heapfast.api.responders import MethodMap, Responders, plain, plain_failure, put_plain
 from heapfast.api.tree import RouteTree
 
-#: A percent sign that no two hexadecimal digits follow.
-BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ENCODED_SLASH = re.compile(rb"%2[Ff]")
 #: What Go leaves as it is when it writes a path into a URL.
 _PATH_SAFE = "/$&+,:;=@~-_."

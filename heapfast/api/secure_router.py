@@ -14,9 +14,10 @@ from typing import Any
 from heapfast.api.errors import BAD_REQUEST
 from heapfast.api.kubernetes_errors import no_such_route
 from heapfast.api.kubernetes_responders import KubernetesResponders
+from heapfast.api.params import BAD_ESCAPE
 from heapfast.api.request import Request
 from heapfast.api.responders import MethodMap, plain_failure
-from heapfast.api.router import BAD_ESCAPE, Found
+from heapfast.api.router import Found
 from heapfast.api.tree import RouteTree
 
 
