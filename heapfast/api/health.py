@@ -17,9 +17,10 @@ from heapfast.api.request import Request
 from heapfast.api.responders import JSON, put_plain
 from heapfast.api.state import State
 from heapfast.render.layout import indented
+from heapfast.units import NS_PER_SECOND
 
 #: A newest batch older than this is stale, whatever the resolution ...
-STALE_AFTER_NS = 180 * 1_000_000_000
+STALE_AFTER_NS = 180 * NS_PER_SECOND
 #: ... and so is one older than this many resolutions, where that is longer.
 STALE_AFTER_RESOLUTIONS = 3
 
@@ -76,6 +77,6 @@ class Health:
 
 # Go's way to show a time: 2017-12-12 08:02:00.5 +0000 UTC.
 def _go_time(time_ns: int) -> str:
-    seconds, ns = divmod(time_ns, 1_000_000_000)
+    seconds, ns = divmod(time_ns, NS_PER_SECOND)
     fraction = f".{ns:09d}".rstrip("0") if ns else ""
     return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S}{fraction} +0000 UTC"
