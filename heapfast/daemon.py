@@ -62,7 +62,7 @@ from heapfast.scrape.sources.cadvisor import Cadvisor
 from heapfast.scrape.sources.kubelet_resource import KubeletResource
 from heapfast.scrape.sources.kubelet_summary import KubeletSummary
 from heapfast.secure_port import SecurePort, Served, build_secure_port
-from heapfast.store.index import PostingIndex
+from heapfast.store.index import PostingIndex, Subset
 from heapfast.store.monitoring import StoreCollector, TickMonitoring
 from heapfast.tls import load_pair, read_ca, server_context
 from heapfast.units import NS_PER_SECOND
@@ -220,35 +220,36 @@ async def build(
 
         # 4: memory
         store = make_store(
-            options.store, schedulable=options.scrape.source == "cadvisor", resolution_ns=options.resolution_ns
+            options.store, schedulable=options.source.kind == "cadvisor", resolution_ns=options.resolution_ns
         )
-        pods, nodes, running = PostingIndex(), PostingIndex(), PostingIndex()
+        pods, nodes = PostingIndex(), PostingIndex()
+        running = Subset(pods)
         rosters = {kind: Roster(store.latest, kind) for kind in (Kind.NODE, Kind.POD)} if options.secure else {}
         StoreCollector(store, registry)
 
         # 2 and 3: bytes from targets, and rows from bytes
         limits = Limits(
-            max_body_bytes=options.scrape.max_body_bytes, total_seconds=options.scrape.timeout_ns / NS_PER_SECOND
+            max_body_bytes=options.source.max_body_bytes, total_seconds=options.source.timeout_ns / NS_PER_SECOND
         )
         kubelets = KubeletClient(
             limits=limits,
             tls=kubelet_context(options, access),
             token=access.token,
-            send_token_over_http=options.scrape.token_over_http,
+            send_token_over_http=options.source.token_over_http,
         )
         scraper = ScrapeManager(
-            SOURCES[options.scrape.source](),
+            SOURCES[options.source.kind](),
             kubelets,
-            port=options.scrape.kubelet_port,
+            port=options.source.kubelet_port,
             clock=clock,
-            spread_seconds=options.scrape.spread_ns / NS_PER_SECOND if options.scrape.spread_ns else None,
-            deadline_seconds=options.scrape.deadline_ns / NS_PER_SECOND,
+            spread_seconds=options.source.spread_ns / NS_PER_SECOND if options.source.spread_ns else None,
+            deadline_seconds=options.source.deadline_ns / NS_PER_SECOND,
         )
         stack.callback(scraper.close)
         ScrapeCollector(scraper, registry)
 
         # What is new is scraped out of turn for a latest view alone; Heapster kept to its rounds.
-        is_latest = options.scrape.source == "resource"
+        is_latest = options.source.kind == "resource"
         extra = ExtraScrapes(
             lambda node: pipeline.scrape_one(node, window_of(clock.now_ns(), options.resolution_ns)), clock, sleep
         )
@@ -392,11 +393,11 @@ def kubelet_context(options: Options, access: ApiAccess) -> ssl.SSLContext | Non
     Raises:
         ConfigError: a file cannot be read or is not what it should be.
     """
-    if not options.scrape.kubelet_https:
+    if not options.source.kubelet_https:
         return None
     kubelets = options.kubelets
     ca_pem = read_ca(kubelets.ca_file) if kubelets.ca_file else None
-    context = access.kubelet_context(insecure=options.scrape.insecure, ca_pem=ca_pem)
+    context = access.kubelet_context(insecure=options.source.insecure, ca_pem=ca_pem)
     if kubelets.client_cert_file:
         load_pair(context, kubelets.client_cert_file, kubelets.client_key_file)
     return context

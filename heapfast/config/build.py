@@ -36,7 +36,7 @@ from heapfast.config.options import (
     TlsOptions,
 )
 from heapfast.config.secure_port import build_secure
-from heapfast.config.source import build_sources
+from heapfast.config.source import build_source
 from heapfast.config.uris import parse_uri
 from heapfast.config.values import format_duration
 from heapfast.errors import ConfigError
@@ -70,9 +70,7 @@ def build_options(argv: Sequence[str], environment: Mapping[str, str]) -> Option
     arguments = parse_argv(argv)
     values, findings.faults = arguments.values, arguments.faults
     resolution_ns = _resolution(arguments, findings)
-    kube, sources = build_sources(arguments, environment, resolution_ns, findings)
-    if len(sources) > 1:
-        findings.refuse("source", f"{len(sources)} of them", "one: this version runs a single source")
+    kube, source = build_source(arguments, environment, resolution_ns, findings)
     if values["max-body-bytes"] < 1:
         findings.refuse("max-body-bytes", values["max-body-bytes"], "at least 1")
     findings.check_not_negative("max-procs", values["max-procs"])
@@ -80,7 +78,7 @@ def build_options(argv: Sequence[str], environment: Mapping[str, str]) -> Option
         resolution_ns=resolution_ns,
         threads=values["max-procs"] or _go_threads(environment),
         kube=kube,
-        sources=sources,
+        source=source,
         kubelets=build_kubelets(arguments, findings),
         store=_store(values, findings),
         labels=_labels(values, findings),

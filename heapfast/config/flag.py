@@ -15,6 +15,11 @@ from heapfast.config.values import format_duration, parse_bool, parse_duration, 
 from heapfast.units import NS_PER_SECOND
 
 
+def parse_text(text: str) -> list[str]:
+    """Reads a flag each occurrence of which is one value, commas and all."""
+    return [text]
+
+
 class Group(Enum):
     """Headings of --help, in its order."""
 
@@ -95,9 +100,5 @@ class FlagTable:
         self.add(name, parse_list, default, f"{text} Comma-separated, repeatable.", repeats=True)
 
     def texts(self, name: str, text: str) -> None:
-        """Adds a flag each occurrence of which is one value, commas and all."""
-        self.add(name, _parse_one, (), f"{text} Repeatable.", repeats=True)
-
-
-def _parse_one(text: str) -> list[str]:
-    return [text]
+        """Adds a flag that parse_text reads."""
+        self.add(name, parse_text, (), f"{text} Repeatable.", repeats=True)

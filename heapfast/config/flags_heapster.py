@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from heapfast.config.flag import Flag, FlagTable, Group
+from heapfast.config.flag import Flag, FlagTable, Group, parse_text
 
 
 def _parse_names(text: str) -> tuple[str, ...]:
@@ -29,12 +29,16 @@ def _parse_severity(text: str) -> str:
 
 def _flags() -> list[Flag]:
     table = FlagTable(Group.SOURCES)
-    table.texts(
+    # Each occurrence is kept, so that a second one can be refused.
+    table.add(
         "source",
+        parse_text,
+        (),
         "Where metrics come from: KEY[:URL]. KEY is kubernetes.summary_api (kubelets' /stats/summary), kubernetes"
         " (their cAdvisor's /stats/container) or kubernetes.resource (their /metrics/resource). URL is the API"
-        " server's, with ?inClusterConfig, auth, insecure, useServiceAccount, kubeletPort, kubeletHttps and"
-        " resolution. Without --source heapfast runs as metrics-server does.",
+        " server's, with ?inClusterConfig, auth, insecure, useServiceAccount, kubeletPort and kubeletHttps."
+        " Once at the most; without it heapfast runs as metrics-server does.",
+        repeats=True,
     )
     table.texts("sink", "Where metrics go: KEY[:URL]; 'metric' is the memory.")
     table.switch("disable-metric-sink", "Serve nothing from memory: its routes answer 503.")

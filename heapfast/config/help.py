@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from heapfast.config.flag import Flag, Group
+from heapfast.config.flag import Flag, Group, parse_text
 from heapfast.config.flags import FLAGS
 from heapfast.config.values import parse_duration, parse_int
 
@@ -60,5 +60,5 @@ def _names(flags: Iterable[Flag]) -> list[str]:
 def _value_name(flag: Flag) -> str:
     if flag.is_switch:
         return "[=false]" if flag.default else ""
-    names: dict[Callable[[str], Any], str] = {parse_int: "=N", parse_duration: "=DURATION"}
+    names: dict[Callable[[str], Any], str] = {parse_int: "=N", parse_duration: "=DURATION", parse_text: "=TEXT"}
     return names.get(flag.parse, "=LIST" if flag.repeats else "=TEXT")

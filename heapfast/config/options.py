@@ -34,11 +34,10 @@ class KubeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScrapeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """One source: what kubelets are asked for, where, and how patiently.
+    """The source: what kubelets are asked for, where, and how patiently.
 
     Attributes:
-        source: "summary" reads /stats/summary, "cadvisor" /stats/container, "resource" /metrics/resource.
-        resolution_ns: spacing of its scrapes, a whole multiple of the tick's.
+        kind: "summary" reads /stats/summary, "cadvisor" /stats/container, "resource" /metrics/resource.
         kubelet_port: TCP port of every kubelet, unless KubeletOptions asks nodes for it.
         kubelet_https: ask over TLS.
         insecure: do not verify kubelets' certificates.
@@ -49,8 +48,7 @@ class ScrapeOptions(msgspec.Struct, frozen=True, kw_only=True):
         max_body_bytes: a longer answer is a failed scrape.
     """
 
-    source: Literal["summary", "cadvisor", "resource"] = "summary"
-    resolution_ns: int = 60 * NS_PER_SECOND
+    kind: Literal["summary", "cadvisor", "resource"] = "summary"
     kubelet_port: int = 10255
     kubelet_https: bool = False
     insecure: bool = False
@@ -247,9 +245,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration that can be run.
 
     Attributes:
-        resolution_ns: the spacing of ticks.
+        resolution_ns: the spacing of ticks and scrapes.
         threads: size of the thread pool that closes and renders batches; 0 is one for each core.
-        sources: what kubelets are asked for, in the order of --source; never empty.
         secure: None when the secure port is closed.
         notes: what the operator should know about flags that do less than they seem to; logged at start.
     """
@@ -257,7 +254,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     resolution_ns: int
     threads: int
     kube: KubeOptions
-    sources: tuple[ScrapeOptions, ...]
+    source: ScrapeOptions
     kubelets: KubeletOptions
     store: StoreOptions
     labels: LabelOptions
@@ -267,8 +264,3 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     auth: AuthOptions
     log: LogOptions
     notes: tuple[str, ...] = ()
-
-    @property
-    def scrape(self) -> ScrapeOptions:
-        """The first source, for who needs no more than one."""
-        return self.sources[0]

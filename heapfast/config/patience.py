@@ -1,6 +1,6 @@
 """How long kubelets are waited for.
 
-In      the time-outs on the command line, and the resolution of a source
+In      the time-outs on the command line, and the resolution
 Out     Patience
 Callers config.source
 Source  spec/heapster-pipeline.md 3.4 and spec/metrics-k8s-io.md 17: both models bound a scrape by the resolution

@@ -1,11 +1,11 @@
-"""The sources: which API server to ask who is there, and what to ask kubelets for.
+"""The source: which API server to ask who is there, and what to ask kubelets for.
 
-In      the values of --source, --kubeconfig and of the flags that say how kubelets are asked
-Out     KubeOptions and ScrapeOptions, one a source
+In      --source, --kubeconfig and the flags that say how kubelets are asked
+Out     KubeOptions and ScrapeOptions
 Callers config.build
 Source  spec/heapster-pipeline.md 3.2 and 3.4 (the deadline); Q18, Q24; spec/metrics-k8s-io.md 14.3 to 14.5 and 17
 
-What a source's URL says beats flags, and flags beat what its key means by default. No --source at all is
+What the source's URL says beats flags, and flags beat what its key means by default. No --source at all is
 kubernetes.resource, and the API server is where --kubeconfig or the service account says.
 """
 
@@ -19,22 +19,22 @@ from heapfast.config.findings import Findings
 from heapfast.config.options import KubeOptions, ScrapeOptions
 from heapfast.config.patience import build_patience
 from heapfast.config.uris import Uri, parse_uri
-from heapfast.config.values import format_duration, parse_bool, parse_duration, parse_int
+from heapfast.config.values import parse_bool, parse_int
 
 
-class _Kind(NamedTuple):
+class _Key(NamedTuple):
     """What a key means, where neither URL nor flags say something else."""
 
-    source: Literal["summary", "cadvisor", "resource"]
+    kind: Literal["summary", "cadvisor", "resource"]
     kubelet_port: int
     kubelet_https: bool
 
 
 #: The first two are Heapster's, with its defaults; /metrics/resource was never served without TLS.
-KINDS = {
-    "kubernetes": _Kind("cadvisor", 10255, False),
-    "kubernetes.summary_api": _Kind("summary", 10255, False),
-    "kubernetes.resource": _Kind("resource", 10250, True),
+KEYS = {
+    "kubernetes": _Key("cadvisor", 10255, False),
+    "kubernetes.summary_api": _Key("summary", 10255, False),
+    "kubernetes.resource": _Key("resource", 10250, True),
 }
 RESOURCE = Uri("kubernetes.resource", "", "", "", {})
 
@@ -46,33 +46,22 @@ KNOWN_OPTIONS = (
     "auth",
     "useServiceAccount",
     "apiVersion",
-    "resolution",
 )
 #: Those that say where the API server is, and who we are to it.
 SERVER_OPTIONS = ("inClusterConfig", "auth")
 
 
-def build_sources(
+def build_source(
     arguments: Arguments, environment: Mapping[str, str], resolution_ns: int, findings: Findings
-) -> tuple[KubeOptions, tuple[ScrapeOptions, ...]]:
-    """Reads every --source; one with a fault is left out, and something that can be checked is always there."""
-    uris = [uri for text in arguments.values["source"] if (uri := _read(text, environment, findings)) is not None] or [
-        RESOURCE
-    ]
-    for uri in uris:
-        for name in uri.options:
-            if name not in KNOWN_OPTIONS:
-                known = ", ".join(KNOWN_OPTIONS)
-                findings.note("source", f"the option {name!r} is not known and has no effect; known are {known}")
-    kubes = [_kube(uri, arguments, findings) for uri in uris]
-    if any(kube != kubes[0] for kube in kubes):
-        findings.refuse("source", "several that differ in where the API server is", "one API server")
-    sources = tuple(
-        _scrape(uri, kube, arguments, resolution_ns, findings) for uri, kube in zip(uris, kubes, strict=True)
-    )
-    if len({source.source for source in sources}) < len(sources):
-        findings.refuse("source", "the same key more than once", "each key once")
-    return kubes[0], sources
+) -> tuple[KubeOptions, ScrapeOptions]:
+    """Reads --source; where that fails, something is there all the same, for the other flags to be checked with."""
+    texts = arguments.values["source"]
+    if len(texts) > 1:
+        findings.refuse("source", f"{len(texts)} of them", "one")
+    uri = (_read(texts[0], environment, findings) if texts else None) or RESOURCE
+    _check_options(uri, findings)
+    kube = _kube(uri, arguments, findings)
+    return kube, _scrape(uri, kube, arguments, resolution_ns, findings)
 
 
 def _read(text: str, environment: Mapping[str, str], findings: Findings) -> Uri | None:
@@ -81,10 +70,20 @@ def _read(text: str, environment: Mapping[str, str], findings: Findings) -> Uri 
     except ValueError as error:
         findings.refuse("source", repr(text), str(error))
         return None
-    if uri.key not in KINDS:
-        findings.refuse("source", f"the key {uri.key!r}", ", ".join(KINDS))
+    if uri.key not in KEYS:
+        findings.refuse("source", f"the key {uri.key!r}", ", ".join(KEYS))
         return None
     return uri
+
+
+def _check_options(uri: Uri, findings: Findings) -> None:
+    for name, text in uri.options.items():
+        if name == "resolution":
+            # Heapster ignores what it does not know; but samples a minute apart are not what was asked for.
+            findings.refuse("source", f"resolution={text}", "a URL without it: --metric-resolution spaces the samples")
+        elif name not in KNOWN_OPTIONS:
+            known = ", ".join(KNOWN_OPTIONS)
+            findings.note("source", f"the option {name!r} is not known and has no effect; known are {known}")
 
 
 def _kube(uri: Uri, arguments: Arguments, findings: Findings) -> KubeOptions:
@@ -112,18 +111,16 @@ def _kube(uri: Uri, arguments: Arguments, findings: Findings) -> KubeOptions:
     )
 
 
-def _scrape(uri: Uri, kube: KubeOptions, arguments: Arguments, tick_ns: int, findings: Findings) -> ScrapeOptions:
-    values, kind = arguments.values, KINDS[uri.key]
-    resolution_ns = _resolution(uri, tick_ns, findings)
+def _scrape(uri: Uri, kube: KubeOptions, arguments: Arguments, resolution_ns: int, findings: Findings) -> ScrapeOptions:
+    values, key = arguments.values, KEYS[uri.key]
     patience = build_patience(arguments, resolution_ns, findings)
     without_tls = values["deprecated-kubelet-completely-insecure"]
-    https = _bool(uri, "kubeletHttps", kind.kubelet_https and not without_tls, findings)
+    https = _bool(uri, "kubeletHttps", key.kubelet_https and not without_tls, findings)
     if https and without_tls:
         findings.refuse("deprecated-kubelet-completely-insecure", "true", "false, where --source has kubeletHttps=true")
     return ScrapeOptions(
-        source=kind.source,
-        resolution_ns=resolution_ns,
-        kubelet_port=_kubelet_port(uri, kind, arguments, findings),
+        kind=key.kind,
+        kubelet_port=_kubelet_port(uri, key, arguments, findings),
         kubelet_https=https,
         insecure=kube.insecure or values["kubelet-insecure-tls"],
         token_over_http=values["kubelet-token-over-http"],
@@ -132,22 +129,6 @@ def _scrape(uri: Uri, kube: KubeOptions, arguments: Arguments, tick_ns: int, fin
         deadline_ns=patience.deadline_ns,
         max_body_bytes=values["max-body-bytes"],
     )
-
-
-def _resolution(uri: Uri, tick_ns: int, findings: Findings) -> int:
-    text = uri.options.get("resolution")
-    if not text:
-        return tick_ns
-    try:
-        resolution_ns = parse_duration(text)
-    except ValueError as error:
-        findings.refuse("source", f"resolution={text}", str(error))
-        return tick_ns
-    if resolution_ns <= 0 or resolution_ns % tick_ns:
-        tick = format_duration(tick_ns)
-        findings.refuse("source", f"resolution={text}", f"a whole multiple of --metric-resolution, {tick}")
-        return tick_ns
-    return resolution_ns
 
 
 def _bool(uri: Uri, name: str, default: bool, findings: Findings) -> bool:
@@ -161,11 +142,11 @@ def _bool(uri: Uri, name: str, default: bool, findings: Findings) -> bool:
         return default
 
 
-def _kubelet_port(uri: Uri, kind: _Kind, arguments: Arguments, findings: Findings) -> int:
+def _kubelet_port(uri: Uri, key: _Key, arguments: Arguments, findings: Findings) -> int:
     text = uri.options.get("kubeletPort")
     if not text:
         given = "kubelet-port" in arguments.given
-        return int(arguments.values["kubelet-port"]) if given else kind.kubelet_port
+        return int(arguments.values["kubelet-port"]) if given else key.kubelet_port
     try:
         port = parse_int(text)
     except ValueError:

@@ -69,7 +69,7 @@ def test_a_wrong_command_line_prints_every_fault_and_starts_nothing(
 def test_no_word_at_all_runs_as_metrics_server_does(daemon: list[Options]) -> None:
     assert cli.main([]) == 0
     (options,) = daemon
-    assert options.scrape.source == "resource"
+    assert options.source.kind == "resource"
     assert options.secure is not None
     assert options.secure.port == 443
 
@@ -189,7 +189,7 @@ def test_check_config_prints_what_the_daemon_would_run_with(capsys: pytest.Captu
     out, err = capsys.readouterr()
     printed = json.loads(out)
     assert printed["resolution_ns"] == 10_000_000_000
-    assert [source["source"] for source in printed["sources"]] == ["summary"]
+    assert printed["source"]["kind"] == "summary"
     assert err == "heapfast: note: --log-dir: has no effect; heapfast logs to standard error\n"
 
 

@@ -72,7 +72,7 @@ class Replay:
             "pods": (PODS, PodEnricher(store, self.pods, copier, gate)),
             "namespaces": (NAMESPACES, NamespaceEnricher(store, gate)),
         }
-        self._adapter = ADAPTERS[self.options.scrape.source]
+        self._adapter = ADAPTERS[self.options.source.kind]
         self._rows = self._adapter.new_rows()
 
     def take_lists(self) -> None:

@@ -37,9 +37,9 @@ def test_nodes_that_are_asked_follow_from_their_objects(name: str) -> None:
 def test_requests_to_kubelets_are_those_of_the_reference(name: str) -> None:
     scenario = load(name)
     options = options_of(scenario)
-    adapter = ADAPTERS[options.scrape.source]
+    adapter = ADAPTERS[options.source.kind]
     for entry in _answers(scenario.inputs):
-        target = Target(entry["node"], entry["node"], entry["ip"], options.scrape.kubelet_port, NO_CONNECTION)
+        target = Target(entry["node"], entry["node"], entry["ip"], options.source.kubelet_port, NO_CONNECTION)
         end_ns = scenario.batches[entry["batch"]].timestamp_ns
         head, body = adapter.request(target, Window(end_ns - options.resolution_ns, end_ns))
         lines = head.decode().split("\r\n")
@@ -51,7 +51,7 @@ def test_requests_to_kubelets_are_those_of_the_reference(name: str) -> None:
 def test_one_bad_number_costs_itself_alone() -> None:
     """Q18: what test_batches.py and test_vectors.py leave out of our batches is all there but for one number."""
     scenario = load("odd")
-    adapter = ADAPTERS[options_of(scenario).scrape.source]
+    adapter = ADAPTERS[options_of(scenario).source.kind]
     rows = adapter.new_rows()
     met = set()
     for entry in _answers(scenario.inputs):

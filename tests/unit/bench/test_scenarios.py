@@ -53,8 +53,8 @@ def test_each_that_can_be_run_makes_flags_that_the_daemon_takes(scenario: str, m
     options = build_options(flags_of(mode, SCENARIOS[scenario], ENDPOINTS, ports, tmp_path), {})
     assert options.resolution_ns == SCENARIOS[scenario].resolution_seconds * 10**9
     assert (options.api.enabled, options.api.port) == (True, 18082)
-    assert options.scrape.source == ("summary" if mode == HEAPSTER else "resource")
-    assert options.scrape.kubelet_https == SCENARIOS[scenario].tls
+    assert options.source.kind == ("summary" if mode == HEAPSTER else "resource")
+    assert options.source.kubelet_https == SCENARIOS[scenario].tls
     assert (options.secure.port if options.secure else 0) == (14443 if mode == METRICS_SERVER else 0)
 
 

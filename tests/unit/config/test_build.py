@@ -36,7 +36,7 @@ def test_a_source_alone_is_heapsters_default_configuration() -> None:
         resolution_ns=60 * SECOND_NS,
         threads=0,
         kube=KubeOptions(),
-        sources=(ScrapeOptions(timeout_ns=10 * SECOND_NS, deadline_ns=20 * SECOND_NS),),
+        source=ScrapeOptions(timeout_ns=10 * SECOND_NS, deadline_ns=20 * SECOND_NS),
         kubelets=KubeletOptions(),
         store=StoreOptions(),
         labels=LabelOptions(),
@@ -89,19 +89,16 @@ def test_a_full_migration_keeps_every_value() -> None:
             insecure=True,
             use_service_account=True,
         ),
-        sources=(
-            ScrapeOptions(
-                source="cadvisor",
-                resolution_ns=30 * SECOND_NS,
-                kubelet_port=10250,
-                kubelet_https=True,
-                insecure=True,
-                token_over_http=True,
-                timeout_ns=4 * SECOND_NS,
-                spread_ns=3 * SECOND_NS,
-                deadline_ns=20 * SECOND_NS,
-                max_body_bytes=1000,
-            ),
+        source=ScrapeOptions(
+            kind="cadvisor",
+            kubelet_port=10250,
+            kubelet_https=True,
+            insecure=True,
+            token_over_http=True,
+            timeout_ns=4 * SECOND_NS,
+            spread_ns=3 * SECOND_NS,
+            deadline_ns=20 * SECOND_NS,
+            max_body_bytes=1000,
         ),
         kubelets=KubeletOptions(),
         store=StoreOptions(
@@ -243,8 +240,8 @@ def test_naming_the_metric_sink_beats_disabling_it(argv: list[str], served: bool
     ],
 )
 def test_by_default_a_batch_never_waits_until_the_next_one(resolution: str, timeout_ns: int, deadline_ns: int) -> None:
-    scrape = build(f"--metric-resolution={resolution}").scrape
-    assert (scrape.timeout_ns, scrape.deadline_ns) == (timeout_ns, deadline_ns)
+    source = build(f"--metric-resolution={resolution}").source
+    assert (source.timeout_ns, source.deadline_ns) == (timeout_ns, deadline_ns)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,10 @@
 
 import pytest
 
-from heapfast.config.argv import parse_argv
 from heapfast.config.build import build_options
-from heapfast.config.findings import Findings
 from heapfast.config.flag import Group
 from heapfast.config.flags import FLAGS
 from heapfast.config.options import KubeletOptions, KubeOptions, Options, ScrapeOptions
-from heapfast.config.source import build_sources
 from heapfast.errors import ConfigError
 
 SECOND_NS = 1_000_000_000
@@ -35,14 +32,12 @@ def test_without_a_word_it_is_metrics_server() -> None:
     options = build()
     assert options.resolution_ns == 60 * SECOND_NS
     assert options.kube == KubeOptions(in_cluster=True)
-    assert options.sources == (
-        ScrapeOptions(
-            source="resource",
-            kubelet_port=10250,
-            kubelet_https=True,
-            timeout_ns=10 * SECOND_NS,
-            deadline_ns=20 * SECOND_NS,
-        ),
+    assert options.source == ScrapeOptions(
+        kind="resource",
+        kubelet_port=10250,
+        kubelet_https=True,
+        timeout_ns=10 * SECOND_NS,
+        deadline_ns=20 * SECOND_NS,
     )
     assert options.kubelets == KubeletOptions(address_types=UPSTREAM_TYPES)
     assert options.notes == ()
@@ -127,8 +122,8 @@ def test_two_answers_to_where_the_api_server_is_are_refused(url: str) -> None:
 def test_the_url_beats_flags_and_flags_beat_the_keys_defaults(
     argv: list[str], port: int, https: bool, insecure: bool
 ) -> None:
-    scrape = build(*argv).scrape
-    assert (scrape.kubelet_port, scrape.kubelet_https, scrape.insecure) == (port, https, insecure)
+    source = build(*argv).source
+    assert (source.kubelet_port, source.kubelet_https, source.insecure) == (port, https, insecure)
 
 
 @pytest.mark.parametrize(
@@ -157,8 +152,8 @@ def test_addresses_are_chosen_as_the_model_does(argv: list[str], types: tuple[st
     ],
 )
 def test_time_outs_fit_into_the_resolution(argv: list[str], timeout_ns: int, deadline_ns: int) -> None:
-    scrape = build(*argv).scrape
-    assert (scrape.timeout_ns, scrape.deadline_ns) == (timeout_ns, deadline_ns)
+    source = build(*argv).source
+    assert (source.timeout_ns, source.deadline_ns) == (timeout_ns, deadline_ns)
 
 
 @pytest.mark.parametrize(
@@ -264,38 +259,14 @@ def test_gomaxprocs_stands_in_for_max_procs(argv: list[str], environment: dict[s
     assert build(*argv, environment=environment).threads == threads
 
 
-def test_several_sources_are_refused_for_now() -> None:
-    assert faults_of("--source=kubernetes.resource", "--source=kubernetes.summary_api") == [
-        "--source: got 2 of them, want one: this version runs a single source"
+@pytest.mark.parametrize("second", ["kubernetes.resource", "kubernetes.summary_api", "docker", ""])
+def test_a_second_source_is_refused(second: str) -> None:
+    assert faults_of("--source=kubernetes.resource", f"--source={second}") == ["--source: got 2 of them, want one"]
+
+
+@pytest.mark.parametrize("text", ["3m", "1m", "x", ""])
+@pytest.mark.parametrize("key", ["kubernetes", "kubernetes.summary_api", "kubernetes.resource"])
+def test_a_resolution_in_the_url_is_refused_and_the_flag_named(key: str, text: str) -> None:
+    assert faults_of(f"--source={key}:?resolution={text}&kubeletPort=1") == [
+        f"--source: got resolution={text}, want a URL without it: --metric-resolution spaces the samples"
     ]
-
-
-def sources_of(*urls: str) -> tuple[list[tuple[str, int]], list[str]]:
-    """Each source with its resolution in seconds, and the faults."""
-    findings = Findings()
-    arguments = parse_argv([f"--source=kubernetes.{url}" for url in urls])
-    _, sources = build_sources(arguments, {}, 15 * SECOND_NS, findings)
-    return [(source.source, source.resolution_ns // SECOND_NS) for source in sources], findings.faults
-
-
-def test_each_source_has_a_resolution_of_its_own() -> None:
-    assert sources_of("resource", "summary_api:?resolution=1m") == ([("resource", 15), ("summary", 60)], [])
-
-
-@pytest.mark.parametrize(
-    ("urls", "fault"),
-    [
-        (
-            ["resource:?resolution=20s"],
-            "--source: got resolution=20s, want a whole multiple of --metric-resolution, 15s",
-        ),
-        (["resource:?resolution=-15s"], "--source: got resolution=-15s, want a whole multiple of --metric-resolution"),
-        (["resource:?resolution=15"], "--source: got resolution=15, want a duration such as 60s"),
-        (["resource", "resource"], "--source: got the same key more than once, want each key once"),
-        (["resource:https://a", "summary_api:https://b"], "--source: got several that differ in where the API server"),
-    ],
-)
-def test_sources_that_do_not_fit_together_are_refused(urls: list[str], fault: str) -> None:
-    _, faults = sources_of(*urls)
-    assert len(faults) == 1
-    assert faults[0].startswith(fault)

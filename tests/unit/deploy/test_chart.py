@@ -130,7 +130,7 @@ def test_helm_renders_what_kustomize_does() -> None:
 def test_helm_renders_heapsters_place() -> None:
     objects = render_chart("heapster.enabled=true")
     options = options_of(objects)
-    assert options.scrape.source == "summary"
+    assert options.source.kind == "summary"
     assert options.api.enabled
     assert objects.get("Service", "heapster")["spec"]["ports"][0]["port"] == 80
     (kubelets,) = (

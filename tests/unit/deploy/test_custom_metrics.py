@@ -39,7 +39,7 @@ def test_the_daemon_is_told_to_serve_it(objects: Objects) -> None:
     assert options.notes == ()
     assert options.secure is not None
     assert options.secure.enable_custom_metrics
-    assert options.scrape.source == "summary"
+    assert options.source.kind == "summary"
 
 
 def test_every_version_is_registered_and_the_preferred_one_comes_first(objects: Objects) -> None:

@@ -52,7 +52,7 @@ def test_every_flag_is_taken_by_the_real_parser(overlay: str) -> None:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_rights_are_the_least_set(overlay: str) -> None:
     objects = render_overlay(overlay)
-    kubelet = {"resource": "nodes/metrics", "summary": "nodes/stats"}[options_of(objects).scrape.source]
+    kubelet = {"resource": "nodes/metrics", "summary": "nodes/stats"}[options_of(objects).source.kind]
     assert rules_of(objects.get("ClusterRole", "system:metrics-server")) == {
         ("", kubelet, "get"),
         *(("", resource, verb) for resource in ("pods", "nodes", "namespaces") for verb in VERBS),
@@ -155,7 +155,7 @@ def test_both_versions_are_registered(overlay: str) -> None:
 def test_release_is_metrics_server_with_its_defaults() -> None:
     objects = render_overlay("release")
     options = options_of(objects)
-    assert options.scrape.source == "resource"
+    assert options.source.kind == "resource"
     assert options.resolution_ns == 15 * SECOND_NS
     assert not options.api.enabled
     assert options.kubelets.uses_node_status_port
@@ -179,14 +179,14 @@ def test_two_replicas_never_share_a_node_or_go_together(overlay: str) -> None:
 
 def test_autoscale_fine_samples_every_ten_seconds() -> None:
     options = options_of(render_overlay("autoscale-fine"))
-    assert (options.resolution_ns, options.scrape.timeout_ns) == (10 * SECOND_NS, 5 * SECOND_NS)
+    assert (options.resolution_ns, options.source.timeout_ns) == (10 * SECOND_NS, 5 * SECOND_NS)
 
 
 def test_heapsters_replacement_serves_both_apis() -> None:
     objects = render_overlay("heapster-replacement")
     options = options_of(objects)
-    assert options.scrape.source == "summary"
-    assert (options.scrape.kubelet_port, options.scrape.kubelet_https) == (10250, True)
+    assert options.source.kind == "summary"
+    assert (options.source.kubelet_port, options.source.kubelet_https) == (10250, True)
     service = objects.get("Service", "heapster")
     assert service["metadata"]["namespace"] == "kube-system"
     assert service["spec"]["ports"] == [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "heapster"}]
@@ -195,6 +195,6 @@ def test_heapsters_replacement_serves_both_apis() -> None:
 
 def test_the_end_to_end_suite_finds_its_arguments() -> None:
     options = options_of(render_overlay("e2e"))
-    assert options.scrape.insecure
+    assert options.source.insecure
     assert options.kubelets.node_selector == "metrics-server-skip!=true"
     assert options.log.level == "DEBUG"
