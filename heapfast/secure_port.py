@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from heapfast.config.options import AuthOptions, SecureOptions
     from heapfast.kube.access import ApiAccess
     from heapfast.render._roster import Roster
-    from heapfast.store.index import PostingIndex
+    from heapfast.store.index import PostingIndex, Postings
 
 
 Tasks = dict[str, Callable[[], Coroutine[Any, Any, None]]]
@@ -64,7 +64,7 @@ class Served:
 
     store: Store
     nodes: PostingIndex
-    running: PostingIndex
+    running: Postings
     node_roster: Roster
     pod_roster: Roster
     signs: Signs

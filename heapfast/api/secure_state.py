@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from heapfast.auth.chain import Gate
     from heapfast.clock import Clock
     from heapfast.render._roster import Roster
-    from heapfast.store.index import PostingIndex
+    from heapfast.store.index import PostingIndex, Postings
 
 #: Of metrics.k8s.io.
 VERSIONS: Final = ("v1", "v1beta1")
@@ -87,7 +87,7 @@ class SecureState:
     store: Store
     latest: Latest
     nodes: PostingIndex
-    running: PostingIndex
+    running: Postings
     node_roster: Roster
     pod_roster: Roster
     clock: Clock

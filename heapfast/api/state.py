@@ -19,7 +19,7 @@ from heapfast import __version__
 from heapfast._core import Store
 from heapfast.auth.client_cert import ClientRule
 from heapfast.clock import Clock
-from heapfast.store.index import PostingIndex
+from heapfast.store.index import PostingIndex, Postings
 from heapfast.store.requirement import Selector
 
 
@@ -61,7 +61,7 @@ class State:
     disable_metric_sink: bool = False
     unready: Callable[[], str | None] = _ready
     targets: Callable[[], list[Mapping[str, Any]]] = _no_targets
-    running: PostingIndex = field(default_factory=PostingIndex)
+    running: Postings = field(default_factory=PostingIndex)
     node_selector: Selector = ()
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=False))
     client_rule: ClientRule | None = None

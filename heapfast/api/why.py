@@ -31,7 +31,7 @@ from heapfast.query.why import (
     explain_status,
 )
 from heapfast.render.layout import indented
-from heapfast.store.index import PostingIndex
+from heapfast.store.index import PostingIndex, Postings
 from heapfast.store.requirement import Selector
 from heapfast.units import NS_PER_SECOND
 
@@ -58,7 +58,7 @@ class WhyState(Protocol):
     @property
     def nodes(self) -> PostingIndex: ...
     @property
-    def running(self) -> PostingIndex: ...
+    def running(self) -> Postings: ...
     @property
     def node_selector(self) -> Selector: ...
     @property

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from heapfast.processors.gate import Gate
     from heapfast.processors.labels import LabelCopier
     from heapfast.processors.starts import PodStarts
-    from heapfast.store.index import PostingIndex
+    from heapfast.store.index import PostingIndex, Subset
 
 #: The phase of pods that metrics.k8s.io serves.
 RUNNING = "Running"
@@ -76,7 +76,7 @@ class PodEnricher:
     """Keeps the store's pods, and the index over their labels, as the API server has them.
 
     Args:
-        running: the index over those in phase Running, which alone metrics.k8s.io serves; None for nobody.
+        running: those of the index in phase Running, which alone metrics.k8s.io serves; None for nobody.
         roster: their labels as metrics.k8s.io prints them; None for nobody.
         starts: is shown what each of them runs; None for nobody.
     """
@@ -88,7 +88,7 @@ class PodEnricher:
         copier: LabelCopier,
         gate: Gate,
         *,
-        running: PostingIndex | None = None,
+        running: Subset | None = None,
         roster: PodRoster | None = None,
         starts: PodStarts | None = None,
     ) -> None:
@@ -127,7 +127,7 @@ class PodEnricher:
             self._forget_running(slot)
             return
         if self._running is not None:
-            self._running.put(slot, pod.namespace, pod.labels, pod.node_name)
+            self._running.add(slot)
         if self._roster is not None:
             self._roster.put(slot, pod.labels)
         if self._starts is not None:
@@ -136,12 +136,12 @@ class PodEnricher:
     def _remove(self, key: str) -> None:
         namespace, _, name = key.partition("/")
         slot = self._store.remove_pod(namespace, name)
-        self._index.remove(slot)
         self._forget_running(slot)
+        self._index.remove(slot)
 
     def _forget_running(self, slot: int) -> None:
         if self._running is not None:
-            self._running.remove(slot)
+            self._running.discard(slot)
         if self._roster is not None and slot >= 0:
             self._roster.remove(slot)
         if self._starts is not None:

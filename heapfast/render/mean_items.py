@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from heapfast._core import Store
     from heapfast.render._roster import Roster
     from heapfast.render.k8s_frames import ItemForm
-    from heapfast.store.index import PostingIndex
+    from heapfast.store.index import Postings
 
 #: Slots that are read before the loop gets its turn: below 1 ms with two containers a pod.
 SLICE_ITEMS = 16
@@ -50,8 +50,8 @@ class History(NamedTuple):
     """
 
     store: Store
-    nodes: PostingIndex
-    pods: PostingIndex
+    nodes: Postings
+    pods: Postings
     start_ns: int
     end_ns: int
     resolution_ns: int

@@ -6,17 +6,28 @@ Callers kube's consumer puts and removes; api/metrics_v1alpha1.py selects
 Source  design section 5; selectors: query/selector.py, naive form: `requirement.matches` on every object
 Never   scans entities: a question costs what its result and its terms' postings cost
 
-One index a kind of entity: pods, with namespace and node; nodes, without. Belongs to the loop.
+One index a kind of entity: pods, with namespace and node; nodes, without. Running pods, which alone some may see, are a
+Subset of it. Belongs to the loop.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pyroaring import BitMap
 
 from heapfast.store.requirement import Operator, Requirement, Selector
+
+
+class Postings(Protocol):
+    """What may be asked of an index, or of a part of one: see PostingIndex."""
+
+    def __contains__(self, slot: int) -> bool: ...
+    def namespaces(self) -> tuple[str, ...]: ...
+    def node_of(self, slot: int) -> str: ...
+    def labels_of(self, slot: int) -> dict[str, str]: ...
+    def select(self, selector: Selector = (), namespace: str | None = None, node: str | None = None) -> BitMap: ...
 
 
 class _Entry(NamedTuple):
@@ -162,6 +173,45 @@ class PostingIndex:
             case _:
                 values = key.values if key else ()
                 wanted.append(_union(key, tuple(filter(requirement.admits_number, values))))
+
+
+class Subset:
+    """Some of the slots of an index, with its postings: a bit a slot instead of a second index."""
+
+    def __init__(self, index: PostingIndex) -> None:
+        self._index = index
+        self._slots = BitMap()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def __contains__(self, slot: int) -> bool:
+        return slot >= 0 and slot in self._slots
+
+    def add(self, slot: int) -> None:
+        """Take in a slot that the index has."""
+        self._slots.add(slot)
+
+    def discard(self, slot: int) -> None:
+        """Take a slot out; one that is not in is no error. To be called before the index forgets it."""
+        if slot >= 0:
+            self._slots.discard(slot)
+
+    def namespaces(self) -> tuple[str, ...]:
+        """Return those of the whole index: some may have none of these slots."""
+        return self._index.namespaces()
+
+    def node_of(self, slot: int) -> str:
+        """See PostingIndex."""
+        return self._index.node_of(slot)
+
+    def labels_of(self, slot: int) -> dict[str, str]:
+        """See PostingIndex."""
+        return self._index.labels_of(slot)
+
+    def select(self, selector: Selector = (), namespace: str | None = None, node: str | None = None) -> BitMap:
+        """See PostingIndex."""
+        return self._index.select(selector, namespace, node) & self._slots
 
 
 _NOTHING = BitMap()

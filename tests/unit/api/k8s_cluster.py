@@ -16,7 +16,7 @@ from heapfast.catalog.keys import Kind
 from heapfast.clock import ManualClock
 from heapfast.render._roster import Roster
 from heapfast.sim._rows import rows_of
-from heapfast.store.index import PostingIndex
+from heapfast.store.index import PostingIndex, Subset
 from tests.unit.api.client import Answer, ask
 from tests.unit.store.rows import SECOND_NS, T0_NS, container, node
 
@@ -38,7 +38,8 @@ class SecureCluster:
     def __init__(self, *, n_answers: int = 2, extra_pods: int = 0, **options: Any) -> None:
         self.clock = ManualClock(T0_NS)
         self.store = Store(resolution_ns=RESOLUTION_NS)
-        self.nodes, self.running = PostingIndex(), PostingIndex()
+        self.nodes, self.index = PostingIndex(), PostingIndex()
+        self.running = Subset(self.index)
         self.node_roster = Roster(self.store.latest, Kind.NODE)
         self.pod_roster = Roster(self.store.latest, Kind.POD)
         self.pods = [*PODS, *(("many", f"pod-{n:05}", {"app": "many"}) for n in range(extra_pods))]
@@ -68,7 +69,8 @@ class SecureCluster:
 
     def put_pod(self, namespace: str, name: str, labels: dict[str, str]) -> None:
         slot = self.store.put_pod(namespace, name, uid="", labels="")
-        self.running.put(slot, namespace, labels, "node-1")
+        self.index.put(slot, namespace, labels, "node-1")
+        self.running.add(slot)
         self.pod_roster.put(slot, labels)
 
     def answer(self) -> None:

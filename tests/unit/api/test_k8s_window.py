@@ -31,7 +31,8 @@ class History(SecureCluster):
     def __init__(self, extra_pods: int = 0) -> None:
         super().__init__(n_answers=0, extra_pods=extra_pods)
         slot = self.store.put_pod("default", "web-0", uid="", labels="", containers=SPEC)
-        self.running.put(slot, "default", WEB, "node-1")
+        self.index.put(slot, "default", WEB, "node-1")
+        self.running.add(slot)
         self.pod_roster.put(slot, WEB)
         for namespace, name, _ in self.pods[1:]:
             self.store.put_pod(namespace, name, uid="", labels="", containers=SPEC[:1] if namespace == "many" else ())

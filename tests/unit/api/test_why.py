@@ -108,7 +108,7 @@ async def test_a_pod_shows_its_node() -> None:
 
 async def test_a_pod_that_has_ended() -> None:
     cluster = secure()
-    cluster.running.remove(cluster.store.find(Kind.POD, "default", "job"))
+    cluster.running.discard(cluster.store.find(Kind.POD, "default", "job"))
     told = await why(cluster, f"{POD}/job")
     assert told["verdict"] == "Its phase is not Running, and only pods that run have metrics."
     assert (told["facts"]["is_known"], told["facts"]["is_running"], told["facts"]["node"]) == (True, False, None)
@@ -125,7 +125,7 @@ async def test_a_pod_that_a_kubelet_has_and_the_api_server_has_not() -> None:
     cluster.store.remove_pod("shop", "web-0")
     cluster.answer()
     slot = cluster.store.find(Kind.POD, "shop", "web-0")
-    cluster.running.remove(slot)
+    cluster.running.discard(slot)
     told = await why(cluster, "/debug/why/namespaces/shop/pods/web-0")
     assert told["facts"]["is_known"] is False
 

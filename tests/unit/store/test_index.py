@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from heapfast.query.selector import parse_selector
-from heapfast.store.index import PostingIndex
+from heapfast.store.index import PostingIndex, Subset
 from heapfast.store.requirement import Operator, Requirement, Selector, matches
 
 KEYS = ("app", "tier", "weight")
@@ -39,6 +39,7 @@ class IndexAgainstScan(RuleBasedStateMachine):
     def start(self) -> None:
         self.index = PostingIndex()
         self.objects: dict[int, tuple[str, dict[str, str], str]] = {}
+        self.subset, self.chosen = Subset(self.index), set[int]()
 
     @rule(slot=slots, namespace=st.sampled_from(NAMESPACES), labels=label_maps, node=st.sampled_from(NODES))
     def put(self, slot: int, namespace: str, labels: dict[str, str], node: str) -> None:
@@ -47,8 +48,20 @@ class IndexAgainstScan(RuleBasedStateMachine):
 
     @rule(slot=slots)
     def remove(self, slot: int) -> None:
+        self.leave(slot)
         self.index.remove(slot)
         self.objects.pop(slot, None)
+
+    @rule(slot=slots)
+    def choose(self, slot: int) -> None:
+        if slot in self.objects:
+            self.subset.add(slot)
+            self.chosen.add(slot)
+
+    @rule(slot=slots)
+    def leave(self, slot: int) -> None:
+        self.subset.discard(slot)
+        self.chosen.discard(slot)
 
     @rule(
         selector=st.lists(requirements(), max_size=3).map(tuple),
@@ -62,10 +75,13 @@ class IndexAgainstScan(RuleBasedStateMachine):
             if namespace in (None, its_namespace) and node in (None, its_node) and matches(selector, labels)
         ]
         assert list(self.index.select(selector, namespace, node)) == sorted(expected)
+        assert list(self.subset.select(selector, namespace, node)) == sorted(self.chosen.intersection(expected))
 
     @invariant()
     def holds_no_empty_postings(self) -> None:
         assert len(self.index) == len(self.objects)
+        assert len(self.subset) == len(self.chosen)
+        assert all((slot in self.subset) == (slot in self.chosen) for slot in self.objects)
         keys = {key for _, labels, _ in self.objects.values() for key in labels}
         assert set(self.index._keys) == keys
         assert set(self.index._namespaces) == {namespace for namespace, _, _ in self.objects.values()}
@@ -84,6 +100,18 @@ def test_result_is_the_callers_own() -> None:
     index.select(namespace="default").discard(1)
     assert list(index.select(parse_selector("app"))) == [1]
     assert list(index.select()) == [1]
+
+
+def test_a_subset_tells_what_its_index_knows() -> None:
+    index = PostingIndex()
+    index.put(1, "default", {"app": "web"}, "node-1")
+    subset = Subset(index)
+    assert 1 not in subset
+    subset.add(1)
+    assert (subset.node_of(1), subset.labels_of(1)) == ("node-1", {"app": "web"})
+    # What a store says of a pod that nobody knew.
+    subset.discard(-1)
+    assert -1 not in subset
 
 
 def test_labels_are_copied() -> None:
