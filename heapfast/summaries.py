@@ -2,7 +2,7 @@
 
 In      observations
 Out     Prometheus families of type summary: quantiles 0.5, 0.9 and 0.99, sum and count
-Callers the monitoring.py of every stage that has one of Heapster's summaries
+Callers the monitoring.py of every stage that has one of Heapster's summaries, api/ among them
 Source  spec/heapster-rest.md 11.2
 Never   sorts before somebody asks: observing is two additions and a deque
 
@@ -12,11 +12,12 @@ prometheus_client has summaries without quantiles, hence this.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 QUANTILES = (0.5, 0.9, 0.99)
 
@@ -25,7 +26,7 @@ WINDOW_OBSERVATIONS = 500
 
 
 class Summary:
-    """One series of a SummaryFamily."""
+    """One series of a family: its newest observations, and the sum of all."""
 
     __slots__ = ("_recent", "count", "sum")
 
@@ -46,6 +47,15 @@ class Summary:
             return [(quantile, float("nan")) for quantile in QUANTILES]
         return [(quantile, recent[min(len(recent) - 1, int(quantile * len(recent)))]) for quantile in QUANTILES]
 
+    def quantile_samples(self, name: str, labels: Mapping[str, str]) -> Iterator[Sample]:
+        """One sample a quantile.
+
+        Args:
+            name: of the family.
+        """
+        for quantile, value in self.quantiles():
+            yield Sample(name, {**labels, "quantile": str(quantile)}, value)
+
 
 def summary_family(
     name: str, documentation: str, label_names: Sequence[str], series: Iterable[tuple[Sequence[str], Summary]]
@@ -54,8 +64,7 @@ def summary_family(
     family = SummaryMetricFamily(name, documentation, labels=label_names)
     for label_values, summary in series:
         labels = dict(zip(label_names, label_values, strict=True))
-        for quantile, value in summary.quantiles():
-            family.add_sample(name, {**labels, "quantile": str(quantile)}, value)
+        family.samples.extend(summary.quantile_samples(name, labels))
         family.add_metric(label_values, count_value=summary.count, sum_value=summary.sum)
     return family
 

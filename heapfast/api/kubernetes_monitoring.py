@@ -9,16 +9,18 @@ Never   has a label whose values clients can make up
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+from heapfast.histograms import Bounds, Histogram
+
+_BOUNDS: Final = Bounds(
+    (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+)
 _LABELS: Final = ("verb", "group", "version", "resource", "scope")
 
 
@@ -40,19 +42,17 @@ class RouteLabels(NamedTuple):
 class RouteMonitor:
     """Counts one route's requests."""
 
-    __slots__ = ("buckets", "codes", "labels", "seconds")
+    __slots__ = ("codes", "durations", "labels")
 
     def __init__(self, labels: RouteLabels) -> None:
         self.labels = labels
         self.codes: Counter[int] = Counter()
-        self.buckets = [0] * (len(_BUCKETS) + 1)
-        self.seconds = 0.0
+        self.durations = Histogram(_BOUNDS)
 
     def observe(self, code: int, seconds: float) -> None:
         """Count one request whose answer begins."""
         self.codes[code] += 1
-        self.buckets[bisect_left(_BUCKETS, seconds)] += 1
-        self.seconds += seconds
+        self.durations.observe(seconds)
 
 
 class KubernetesMonitor(Collector):
@@ -77,14 +77,14 @@ class KubernetesMonitor(Collector):
             "Requests, by what they ask for and how they are answered.",
             labels=(*_LABELS, "code"),
         )
-        duration = HistogramMetricFamily(
-            "apiserver_request_duration_seconds", "Time until the answer begins, in seconds.", labels=_LABELS
+        duration = Metric(
+            "apiserver_request_duration_seconds", "Time until the answer begins, in seconds.", "histogram"
         )
         for route in self._routes:
             for code, count in sorted(route.codes.items()):
                 total.add_metric((*route.labels, str(code)), count)
             if route.codes:
-                duration.add_metric(route.labels, cumulate(_BUCKETS, route.buckets), route.seconds)
+                duration.samples.extend(route.durations.samples(duration.name, route.labels._asdict()))
         yield total
         yield duration
         in_flight = GaugeMetricFamily(
@@ -93,20 +93,3 @@ class KubernetesMonitor(Collector):
         in_flight.add_metric(("readOnly",), self._count_in_flight())
         in_flight.add_metric(("mutating",), 0)
         yield in_flight
-
-
-def cumulate(bounds: tuple[float, ...], counts: list[int]) -> list[tuple[str, float]]:
-    """Return (upper bound, observations up to it) from the counts of each bucket and one for what is above all."""
-    rows: list[tuple[str, float]] = []
-    total = 0
-    for bound, count in zip((*bounds, math.inf), counts, strict=True):
-        total += count
-        rows.append((format_bound(bound), total))
-    return rows
-
-
-def format_bound(bound: float) -> str:
-    """Write a bound as Go's expositions do: no fraction where there is none."""
-    if math.isinf(bound):
-        return "+Inf"
-    return str(int(bound)) if bound == int(bound) else repr(bound)

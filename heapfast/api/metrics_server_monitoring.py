@@ -9,37 +9,15 @@ Never   keeps a node that `forget` was called for
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from heapfast.api.kubernetes_monitoring import cumulate, format_bound
+from heapfast.histograms import DEFAULT_BOUNDS, Bounds, Histogram, format_bound
 from heapfast.render._freshness import Freshness
 from heapfast.units import NS_PER_SECOND
-
-_DEFAULT_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-
-
-class Histogram:
-    """Observations by size. Plain integers: the client library's take a lock each time."""
-
-    __slots__ = ("_bounds", "_counts", "_sum")
-
-    def __init__(self, bounds: tuple[float, ...] = _DEFAULT_BUCKETS) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-
-    def observe(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
-
-    def add_to(self, family: HistogramMetricFamily, labels: tuple[str, ...]) -> None:
-        family.add_metric(labels, cumulate(self._bounds, self._counts), self._sum)
 
 
 class MetricsServerMonitor(Collector):
@@ -57,7 +35,7 @@ class MetricsServerMonitor(Collector):
         self._requests: dict[str, Histogram] = {}
         self._last_request_ns: dict[str, int] = {}
         self._outcomes: Counter[str] = Counter()
-        self._rounds = Histogram(round_buckets(resolution_ns / NS_PER_SECOND))
+        self._rounds = Histogram(round_bounds(resolution_ns / NS_PER_SECOND))
 
     def observe_request(self, node: str, start_ns: int, seconds: float, *, is_success: bool) -> None:
         """Count one request to a kubelet that has ended.
@@ -94,14 +72,14 @@ class MetricsServerMonitor(Collector):
             "[ALPHA] Unix time of the last request to a kubelet, in seconds.",
             labels=("node",),
         )
-        duration = HistogramMetricFamily(
+        duration = Metric(
             "metrics_server_kubelet_request_duration_seconds",
             "[ALPHA] Time of requests to kubelets, in seconds.",
-            labels=("node",),
+            "histogram",
         )
         for node in sorted(self._requests):
             last.add_metric((node,), self._last_request_ns[node] / NS_PER_SECOND)
-            self._requests[node].add_to(duration, (node,))
+            duration.samples.extend(self._requests[node].samples(duration.name, {"node": node}))
         yield last
         yield duration
         total = CounterMetricFamily(
@@ -110,10 +88,12 @@ class MetricsServerMonitor(Collector):
         for outcome, count in sorted(self._outcomes.items()):
             total.add_metric((outcome,), count)
         yield total
-        rounds = HistogramMetricFamily(
-            "metrics_server_manager_tick_duration_seconds", "[ALPHA] Time of rounds of scrapes, in seconds."
+        rounds = Metric(
+            "metrics_server_manager_tick_duration_seconds",
+            "[ALPHA] Time of rounds of scrapes, in seconds.",
+            "histogram",
         )
-        self._rounds.add_to(rounds, ())
+        rounds.samples.extend(self._rounds.samples(rounds.name, {}))
         yield rounds
         points = GaugeMetricFamily(
             "metrics_server_storage_points", "[ALPHA] What usage can be served of, by type.", labels=("type",)
@@ -124,10 +104,10 @@ class MetricsServerMonitor(Collector):
         yield points
 
 
-def round_buckets(resolution_seconds: float) -> tuple[float, ...]:
+def round_bounds(resolution_seconds: float) -> Bounds:
     """Return the bounds of a round's histogram: the default ones, and some around a resolution beyond them."""
-    last = _DEFAULT_BUCKETS[-1]
+    last = DEFAULT_BOUNDS.values[-1]
     if resolution_seconds <= last:
-        return _DEFAULT_BUCKETS
+        return DEFAULT_BOUNDS
     around = ((last + resolution_seconds) / 2, resolution_seconds, 1.5 * resolution_seconds, 2 * resolution_seconds)
-    return (*_DEFAULT_BUCKETS, *around)
+    return Bounds((*DEFAULT_BOUNDS.values, *around))

@@ -9,15 +9,13 @@ Never   costs more than about a microsecond a request: quantiles are worked out 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-#: Of so many latest requests a handler's quantiles are taken.
-SAMPLE_SIZE = 500
-QUANTILES = (0.5, 0.9, 0.99)
+from heapfast.summaries import Summary
 
 _SUMMARIES = (
     ("http_request_duration_microseconds", "Time from a request's routing to its answer, in microseconds."),
@@ -27,42 +25,27 @@ _SUMMARIES = (
 
 
 class HandlerMonitor:
-    """Counts one handler's requests."""
+    """Counts one handler's requests.
 
-    __slots__ = ("_codes", "_latest", "_sums", "name")
+    Attributes:
+        codes: answers, by method and status; none before the first request.
+        summaries: one for each of the families in _SUMMARIES.
+    """
+
+    __slots__ = ("codes", "name", "summaries")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._codes: dict[tuple[str, int], int] = {}
-        self._sums = [0.0, 0.0, 0.0]
-        self._latest: deque[tuple[float, int, int]] = deque(maxlen=SAMPLE_SIZE)
+        self.codes: Counter[tuple[str, int]] = Counter()
+        self.summaries = (Summary(), Summary(), Summary())
 
     def observe(self, method: str, status: int, seconds: float, request_bytes: int, response_bytes: int) -> None:
         """Count one request that was answered."""
-        key = (method, status)
-        self._codes[key] = self._codes.get(key, 0) + 1
-        microseconds = seconds * 1e6
-        sums = self._sums
-        sums[0] += microseconds
-        sums[1] += request_bytes
-        sums[2] += response_bytes
-        self._latest.append((microseconds, request_bytes, response_bytes))
-
-    def add_to(self, total: CounterMetricFamily, summaries: Sequence[Metric]) -> None:
-        """Write this handler's samples, none before its first request."""
-        if not self._codes:
-            return
-        for (method, status), count in sorted(self._codes.items()):
-            total.add_metric((self.name, method.lower(), str(status)), count)
-        count = sum(self._codes.values())
-        for i, summary in enumerate(summaries):
-            values = sorted(sample[i] for sample in self._latest)
-            labels = {"handler": self.name}
-            for quantile in QUANTILES:
-                value = values[min(int(quantile * len(values)), len(values) - 1)]
-                summary.add_sample(summary.name, {**labels, "quantile": str(quantile)}, value)
-            summary.add_sample(f"{summary.name}_sum", labels, self._sums[i])
-            summary.add_sample(f"{summary.name}_count", labels, count)
+        self.codes[method, status] += 1
+        duration, request_size, response_size = self.summaries
+        duration.observe(seconds * 1e6)
+        request_size.observe(request_bytes)
+        response_size.observe(response_bytes)
 
 
 class HttpMonitor(Collector):
@@ -76,9 +59,19 @@ class HttpMonitor(Collector):
         return self._handlers.setdefault(name, HandlerMonitor(name))
 
     def collect(self) -> Iterator[Metric]:
+        asked = [monitor for _, monitor in sorted(self._handlers.items()) if monitor.codes]
         total = CounterMetricFamily("http_requests", "Requests answered.", labels=("handler", "method", "code"))
-        summaries = [Metric(name, documentation, "summary") for name, documentation in _SUMMARIES]
-        for _, monitor in sorted(self._handlers.items()):
-            monitor.add_to(total, summaries)
+        for monitor in asked:
+            for (method, status), count in sorted(monitor.codes.items()):
+                total.add_metric((monitor.name, method.lower(), str(status)), count)
         yield total
-        yield from summaries
+        # One after another: to sort what all handlers have observed takes milliseconds.
+        for i, (name, documentation) in enumerate(_SUMMARIES):
+            family = Metric(name, documentation, "summary")
+            for monitor in asked:
+                summary, labels = monitor.summaries[i], {"handler": monitor.name}
+                family.samples.extend(summary.quantile_samples(name, labels))
+                # As Go's client has them: the sum comes first.
+                family.add_sample(f"{name}_sum", labels, summary.sum)
+                family.add_sample(f"{name}_count", labels, summary.count)
+            yield family

@@ -11,7 +11,6 @@ Per-target families have no quantiles: 500 observations of 5,000 targets would b
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -20,12 +19,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
-    HistogramMetricFamily,
     Metric,
     SummaryMetricFamily,
 )
 from prometheus_client.registry import Collector
 
+from heapfast.histograms import Bounds, Histogram
 from heapfast.units import NS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
     from heapfast.scrape.manager import ScrapeManager
     from heapfast.scrape.target import Target
 
-#: Upper bounds of the histogram of scrape durations, seconds.
-BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
+# Of scrape durations, seconds. Written with their fractions: another text would be another series.
+_BOUNDS: Final = Bounds((0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0), str)
 
 #: With more targets than this the per-target families are left out, and heapfast_scrape_unlisted_targets says so.
 MAX_LISTED_TARGETS: Final = 5_000
@@ -55,13 +54,12 @@ class ScrapeCounters:
         body_bytes: of all good answers.
         bad_values: in answers, left out because they were not what they should be.
         parse_seconds: spent parsing.
-        buckets: scrapes by duration: up to each of BUCKETS, and above.
-        seconds: of all scrapes.
+        durations: of scrapes, in seconds.
     """
 
     __slots__ = (
-        "backed_off", "bad_values", "body_bytes", "buckets", "extra", "in_flight", "late", "outcomes",
-        "parse_seconds", "seconds", "skipped",
+        "backed_off", "bad_values", "body_bytes", "durations", "extra", "in_flight", "late", "outcomes",
+        "parse_seconds", "skipped",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -74,15 +72,13 @@ class ScrapeCounters:
         self.body_bytes = 0
         self.bad_values = 0
         self.parse_seconds = 0.0
-        self.buckets = [0] * (len(BUCKETS) + 1)
-        self.seconds = 0.0
+        self.durations = Histogram(_BOUNDS)
 
     def observe(self, outcome: str, seconds: float, body_bytes: int) -> None:
         """Count a scrape that has ended."""
         self.outcomes[outcome] += 1
         self.body_bytes += body_bytes
-        self.seconds += seconds
-        self.buckets[bisect_left(BUCKETS, seconds)] += 1
+        self.durations.observe(seconds)
 
 
 class ScrapeCollector(Collector):
@@ -130,8 +126,8 @@ class ScrapeCollector(Collector):
         )
         yield CounterMetricFamily("heapfast_scrape_parse_seconds", "Time spent parsing.", counters.parse_seconds)
         yield GaugeMetricFamily("heapfast_scrape_in_flight", "Requests that are out.", counters.in_flight)
-        duration = HistogramMetricFamily("heapfast_scrape_duration_seconds", "Request, parsing and delivery.")
-        duration.add_metric([], _cumulative(counters.buckets), counters.seconds)
+        duration = Metric("heapfast_scrape_duration_seconds", "Request, parsing and delivery.", "histogram")
+        duration.samples.extend(counters.durations.samples(duration.name, {}))
         yield duration
 
     def _heapsters(self, targets: Sequence[Target]) -> Iterable[Metric]:
@@ -171,15 +167,6 @@ def _summary(
     for value, (count, total) in sums.items():
         family.add_metric([value], count_value=count, sum_value=total * _MICROSECONDS)
     return family
-
-
-def _cumulative(buckets: Sequence[int]) -> list[tuple[str, int]]:
-    total = 0
-    result: list[tuple[str, int]] = []
-    for bound, count in zip((*BUCKETS, "+Inf"), buckets, strict=True):
-        total += count
-        result.append((str(bound), total))
-    return result
 
 
 class WindowCollector(Collector):

@@ -22,6 +22,7 @@ RANKS = (
         "self_signed",
         "file_watch",
         "summaries",
+        "histograms",
         "_build",
         "_types",
         "_text",

@@ -7,11 +7,11 @@ import logging
 import re
 
 import pytest
-from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from heapfast.api.monitoring import SAMPLE_SIZE, HandlerMonitor
+from heapfast.api.monitoring import HttpMonitor
 from heapfast.render._export import ExportWriter
+from heapfast.summaries import WINDOW_OBSERVATIONS
 from tests.shared import shared_path
 from tests.unit.api.client import ask
 from tests.unit.api.cluster import Cluster
@@ -112,15 +112,18 @@ async def test_requests_are_counted_by_handler(cluster: Cluster) -> None:
 
 
 def test_quantiles_are_of_the_latest_requests() -> None:
-    monitor = HandlerMonitor("h")
-    for i in range(3 * SAMPLE_SIZE):
-        monitor.observe("GET", 200, i / 1e6, 1, 2)
-    summaries = [Metric(name, "d", "summary") for name in ("a", "b", "c")]
-    monitor.add_to(CounterMetricFamily("t", "d", labels=("handler", "method", "code")), summaries)
-    values = {sample.labels.get("quantile", sample.name): sample.value for sample in summaries[0].samples}
-    assert values["0.5"] == pytest.approx(2.5 * SAMPLE_SIZE)
-    assert values["0.99"] == pytest.approx(3 * SAMPLE_SIZE - 5)
-    assert values["a_count"] == 3 * SAMPLE_SIZE
+    monitor = HttpMonitor()
+    monitor.handler("never-asked")
+    for i in range(3 * WINDOW_OBSERVATIONS):
+        monitor.handler("h").observe("GET", 200, i / 1e6, 1, 2)
+    total, durations, *sizes = monitor.collect()
+    assert [sample.value for sample in total.samples] == [3 * WINDOW_OBSERVATIONS]
+    values = {sample.labels.get("quantile", sample.name): sample.value for sample in durations.samples}
+    assert values["0.5"] == pytest.approx(2.5 * WINDOW_OBSERVATIONS)
+    assert values["0.99"] == pytest.approx(3 * WINDOW_OBSERVATIONS - 5)
+    assert list(values)[-2:] == [f"{durations.name}_sum", f"{durations.name}_count"]
+    assert values[f"{durations.name}_count"] == 3 * WINDOW_OBSERVATIONS
+    assert [[sample.value for sample in family.samples[:3]] for family in sizes] == [[1, 1, 1], [2, 2, 2]]
 
 
 async def test_a_bug_is_a_500_that_shows_nothing(
