@@ -2,7 +2,7 @@
 
 In      what _core ingests and computes
 Out     arrays for kernels and renderers; names and sets for tests, `debug` and sinks
-Callers _core, render, sinks
+Callers _core makes them, the modules beside it fill them; pipeline; render and api read
 Never   shows a batch half done: Python sees a Batch only once it is closed
 """
 cimport cython

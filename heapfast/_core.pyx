@@ -2,7 +2,7 @@
 
 In      rows of one target at a time; what the API server says, object by object
 Out     closed batches, series, the latest view
-Callers processors (put_*, remove_*), pipeline (ingest, swap, commit), query, render, api
+Callers daemon makes one; processors (put_*, remove_*), pipeline (ingest, swap, commit), render, api
 Source  spec/heapster-pipeline.md 3.5 to 6.1 for the numbers; docs/architecture.md for the memory
 Never   waits, logs, or reads a clock: time comes with each call
 """

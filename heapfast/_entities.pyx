@@ -2,7 +2,7 @@
 
 In      a kind, an owner and the raw bytes of a name
 Out     the slot, stable for the life of the entity
-Callers _core
+Callers _core; _closing, _enrich, _latest and render/_roster read
 Never   reuses a slot or frees a text that a batch in memory may still show
 """
 import os

@@ -2,7 +2,7 @@
 
 In      closed batches, each with its packed predecessor
 Out     series of one slot, oldest first
-Callers _core
+Callers _core; _closing makes the packed batches
 Source  spec/heapster-pipeline.md 6.1 for retention: at the moment a batch comes in, others go whose
         timestamp is not strictly later than now minus their span; the newest always stays
 """

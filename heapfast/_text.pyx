@@ -2,7 +2,7 @@
 
 In      bytes from kubelets and API objects
 Out     text_t: length, bytes, NUL
-Callers _entities, _core
+Callers _entities, _core; _latest and render read
 Never   frees what a batch may still show: that is decided in _entities.retire
 """
 from cpython.bytes cimport PyBytes_FromStringAndSize

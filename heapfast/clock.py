@@ -2,7 +2,7 @@
 
 In      nothing
 Out     Clock: wall time in Unix nanoseconds, monotonic time in seconds
-Callers pipeline, scrape, api; tests pass ManualClock
+Callers pipeline, scrape, api, auth, kube, sim; tests pass ManualClock
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 In      what went wrong, as fields
 Out     a text that reads "cannot X: got A, want B", with units
-Callers everyone; api/errors.py alone turns these into HTTP
+Callers everyone; api/errors.py turns these into HTTP, but for ClientRefused, which auth/middleware.py answers
 Never   knows of HTTP, logs, or carries a secret
 """
 

@@ -2,7 +2,7 @@
 
 In      paths, and what to do when they changed
 Out     one call a change
-Callers daemon starts one watch as a task for each set of files that belong together
+Callers secure_port.py makes one watch for each set of files that belong together; daemon runs it as a task
 Source  spec/metrics-k8s-io.md 12: certificates and authorities are taken anew without a restart
 Never   lets what a new file is like end the watch: the old content stays in use
 

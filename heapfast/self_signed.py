@@ -2,7 +2,7 @@
 
 In      a folder
 Out     apiserver.crt and apiserver.key in it, made when they are not there
-Callers daemon, before it serves
+Callers secure_port.py, before anything is served
 Source  spec/metrics-k8s-io.md 12
 Never   replaces a file, or leaves a key that others can read
 """

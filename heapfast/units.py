@@ -2,7 +2,7 @@
 
 In      what protocols state (RFC 3339 instants as datetime, seconds)
 Out     what heapfast keeps: Unix nanoseconds in int64
-Callers kube, processors, api; _types.pxd has TIME_ZERO_NS for compiled code
+Callers whoever has a time; _types.pxd has TIME_ZERO_NS for compiled code
 Source  spec/heapster-pipeline.md N8
 """
 

@@ -2,7 +2,8 @@
 
 In      the first Accept line, `pretty`, the User-Agent
 Out     Negotiated: encoding, indentation and transformation; or None when nothing fits
-Callers kubernetes_responders.py, discovery.py, metrics_k8s_io.py
+Callers kubernetes_responders.py, discovery.py, openapi.py, metrics_k8s_io.py, custom_metrics.py; OFFERED:
+        secure_routes.py
 Source  spec/metrics-k8s-io.md 5.1 and 5.3, recorded `negotiation` answers
 Never   words a refusal
 

@@ -2,7 +2,7 @@
 
 In      an exception, the dialect of the route it came from
 Out     status and body in Heapster's dialect, a Status in Kubernetes'
-Callers responders.py, router.py, app.py; kubernetes_responders.py, filters.py
+Callers routes.py, responders.py, router.py, app.py; kubernetes_responders.py, filters.py, secure_app.py
 Source  Heapster's bare text: spec/heapster-rest.md 1.4, 1.5 and 9.4; Status: spec/metrics-k8s-io.md section 8
 Never   shows a stack, or the text of an exception that heapfast did not raise
 """

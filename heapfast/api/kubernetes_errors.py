@@ -2,8 +2,8 @@
 
 In      what was asked, what went wrong
 Out     KubernetesError around a Status
-Callers secure_router.py, metrics_k8s_io.py, custom_metrics.py, discovery.py, admission.py; errors.py turns foreign
-        exceptions into these
+Callers secure_router.py, kubernetes_responders.py, metrics_k8s_io.py, paging.py, custom_metrics.py, discovery.py;
+        errors.py turns foreign exceptions into these
 Source  spec/metrics-k8s-io.md section 8; wording of refusals: 11.3; of custom metrics: 20.1
 Never   renders, or sees a request
 """

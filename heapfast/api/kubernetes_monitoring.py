@@ -2,7 +2,8 @@
 
 In      one `observe` a request
 Out     apiserver_request_total, apiserver_request_duration_seconds, apiserver_current_inflight_requests
-Callers kubernetes_responders.py; the registry, when /metrics is asked for
+Callers secure_app.py, secure_routes.py (a counter a route), kubernetes_responders.py; the registry, when /metrics is
+        asked for
 Source  spec/metrics-k8s-io.md 9.4
 Never   has a label whose values clients can make up
 """

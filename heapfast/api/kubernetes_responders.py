@@ -2,7 +2,7 @@
 
 In      a handler that takes a request and path parameters and gives an Answer
 Out     method maps for the router; answers and Status bodies in the form that the client accepts
-Callers secure_routes.py, secure_app.py, filters.py
+Callers secure_routes.py, secure_router.py, secure_app.py, filters.py; the families give Answers
 Source  spec/metrics-k8s-io.md 5 and 8
 Never   knows what an answer means
 """

@@ -4,7 +4,8 @@ In      names from the path; selectors, options and the wanted form from query a
 Out     Answers
 Callers secure_routes.py, one object a version
 Source  spec/metrics-k8s-io.md 3 to 8; the order of the checks: 5.1
-Never   reads a closed batch: answers come from the latest view, the moment a target was ingested
+Never   reads a closed batch, unless `window` asks for a mean: answers come from the latest view, the moment a target
+        was ingested
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 In      ages of served objects, what the latest view can serve; requests to kubelets and rounds, told by the daemon
 Out     metrics_server_* for a Prometheus registry
-Callers secure_app.py registers it; daemon hands `observe_request` and `observe_round` to those who know
+Callers secure_app.py registers it; daemon hands it to the scrape manager, which tells it of requests and rounds
 Source  spec/metrics-k8s-io.md 9.4: upstream's end-to-end suite compares the set of names
 Never   keeps a node that `forget` was called for
 """

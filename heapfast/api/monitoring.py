@@ -2,7 +2,7 @@
 
 In      one `observe` a request
 Out     Heapster's four http_* families, for a Prometheus registry
-Callers responders.py; the registry, when /metrics is asked for
+Callers app.py makes it, responders.py counts; the registry, when /metrics is asked for
 Source  spec/heapster-rest.md 11.2
 Never   costs more than about a microsecond a request: quantiles are worked out when they are read
 """

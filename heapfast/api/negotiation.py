@@ -2,7 +2,7 @@
 
 In      the first Accept and Accept-Encoding header lines
 Out     a decision, compressed bodies
-Callers responders.py, self_metrics.py
+Callers responders.py, self_metrics.py; kubernetes_responders.py and openapi.py compress
 Source  spec/heapster-rest.md 1.4, 1.6 and 11.3
 Never   weighs qualities: `gzip;q=0` compresses and `application/json;q=0` is acceptable (K17)
 """

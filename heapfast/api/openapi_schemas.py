@@ -2,7 +2,7 @@
 
 In      nothing
 Out     SHARED, and the schemas of each version of the group
-Callers openapi.py
+Callers openapi_documents.py
 Source  spec/metrics-k8s-io.md section 10; names, types and extensions are those of Kubernetes' own schemas, since the
         aggregation layer merges them with its own
 Never   says how a version of OpenAPI writes it

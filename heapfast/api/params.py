@@ -2,7 +2,7 @@
 
 In      the raw query string
 Out     the first value of each parameter, or all values of one
-Callers the families
+Callers request.py, probes.py; secure_port.py for attributes; the routers take BAD_ESCAPE
 Source  spec/heapster-rest.md section 3; recorded answers: a pair with a semicolon or a bad escape is dropped
 Never   fails: what is malformed is as if it were not there
 """

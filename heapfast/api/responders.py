@@ -2,7 +2,8 @@
 
 In      a handler that takes a request and path parameters and gives bytes, or chunks of bytes
 Out     method maps for the router
-Callers routes.py; app.py for failures that nobody foresaw
+Callers routes.py; app.py for failures that nobody foresaw; kubernetes_responders.py builds on it, families use
+        put_plain
 Source  spec/heapster-rest.md 1.4 to 1.7; B20: failures are text/plain also when compressed
 Never   knows what an answer means
 """

@@ -2,7 +2,7 @@
 
 In      SecureState
 Out     an ASGI app, and the monitor that those who scrape report to
-Callers daemon; tests
+Callers secure_port.py; tests
 Source  spec/metrics-k8s-io.md
 Never   listens, or sees TLS: the host puts the client's certificates into the scope
 """

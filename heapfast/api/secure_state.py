@@ -2,7 +2,7 @@
 
 In      built by daemon.py, or by a test
 Out     fields
-Callers secure_app.create_secure_app and every family below it
+Callers secure_port.py fills it; secure_app.create_secure_app and every family below it read
 Never   changes after start
 """
 

@@ -2,7 +2,7 @@
 
 In      built by daemon.py, or by a test
 Out     fields
-Callers app.create_app and every family below it
+Callers daemon fills it; app.create_app and every family below it read
 Never   changes after start
 """
 

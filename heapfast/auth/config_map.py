@@ -2,7 +2,7 @@
 
 In      the config map kube-system/extension-apiserver-authentication, as plain texts by key
 Out     Trust is told
-Callers daemon loads it before it serves; kube's Reflector brings every change
+Callers secure_port.py loads it before anything is served; kube's Reflector brings every change
 Source  spec/metrics-k8s-io.md 11.1
 Never   lets settings with a fault, or their disappearance, replace those that worked
 """

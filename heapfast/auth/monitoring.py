@@ -2,7 +2,7 @@
 
 In      reviews, decisions and settings, as they happen
 Out     Prometheus series: apiserver_delegated_*, authentication_*, authorization_*, heapfast_auth_*
-Callers the other modules of auth; daemon gives the registry
+Callers the other modules of auth; secure_port.py gives the registry
 Source  spec/metrics-k8s-io.md 9.4
 Never   has a label whose values callers can make up
 """

@@ -2,7 +2,7 @@
 
 In      settings of the cluster's config map, and of flags, which win
 Out     the front proxy's and the client certificates' authenticators; the handshake learns the authorities
-Callers config_map.py and daemon change it, chain.py asks it for every request
+Callers config_map.py and secure_port.py change it, chain.py asks it for every request
 Source  spec/metrics-k8s-io.md 11.1
 Never   goes half way: settings with a fault change nothing
 """

@@ -2,7 +2,7 @@
 
 In      a bundle of authorities as PEM; the certificates a client showed in its handshake
 Out     Holder: names, groups and an id of the certificate; users of the client CA
-Callers request_header.py with the front proxy's authorities, chain.py with the clients'
+Callers trust.py makes one of each bundle; request_header.py asks the front proxy's, chain.py through Trust the clients'
 Source  spec/metrics-k8s-io.md 11.2, steps 1 and 2; recorded answers `auth/certificate`
 Never   proves that the client has the key: the handshake does
 

@@ -2,7 +2,7 @@
 
 In      a kind and names
 Out     key strings such as "namespace:shop/pod:web-1/container:nginx"
-Callers api, sinks, tests; _types.pxd has the same numbering for compiled code
+Callers _batch, pipeline, store, render, api, sim; tests; _types.pxd has the same numbering for compiled code
 Source  spec/heapster-pipeline.md 1.1 and 1.4
 """
 

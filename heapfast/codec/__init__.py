@@ -2,7 +2,7 @@
 
 In      text, or a number
 Out     a number, or text
-Callers wire and kube parse with them, render writes with them
+Callers wire, kube and scrape parse or write with them, render and api write with them
 Source  the Kubernetes API for quantities, RFC 3339 for times, ECMAScript for floats (as Go writes JSON)
 Never   knows what a number stands for
 """

@@ -2,7 +2,7 @@
 
 In      text such as 2017-12-11T10:00:03.25+01:00, or int64 nanoseconds and a zone's offset
 Out     int64 nanoseconds, or text as Go's RFC3339Nano writes it: no trailing zeros, Z for UTC
-Callers wire parsers (without the GIL), render, api; time_zero() <-> 0001-01-01T00:00:00Z
+Callers wire parsers (without the GIL), scrape/sources/cadvisor.py, render, api; time_zero() <-> 0001-01-01T00:00:00Z
 Source  RFC 3339 section 5.6, with upper case T and Z only, as kubelets write and Go reads
 Never   knows of named zones or leap seconds
 """

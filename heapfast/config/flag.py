@@ -2,7 +2,7 @@
 
 In      one line a flag
 Out     Flag rows, in the order in which --help shows them
-Callers flags_heapster, flags_metrics_server, flags_ignored, flags
+Callers flags_heapster, flags_metrics_server, flags_ignored, flags; config.argv and config.help read
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 In      one value of --source or --sink, and the environment
 Out     Uri: key, and the URL's parts; ValueError when it is none
-Callers config.build
+Callers config.build, config.source
 Source  spec/heapster-pipeline.md 3.1; what counts as a URL is decided as Go's net/url does
 Never   knows which keys or options exist
 """

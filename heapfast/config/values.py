@@ -2,7 +2,8 @@
 
 In      the text after a flag's name
 Out     a value, or ValueError whose text says what was wanted
-Callers config.flags, config.uris, config.build
+Callers config.flag, config.help and config.source read with it; config.findings, config.patience, config.build write
+        durations
 Source  spec/heapster-rest.md 12, spec/heapster-pipeline.md 3.1; Go's strconv, time and pflag
 """
 

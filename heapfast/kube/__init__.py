@@ -2,7 +2,8 @@
 
 In      an API server: where it is and with what credentials (config.py), lists and watches (client.py, watch.py)
 Out     Node, Pod and Namespace: plain data, one call of a Consumer for each change
-Callers pipeline and processors get the changes; scrape takes addresses and credentials from here
+Callers consumers.py and processors get the changes; daemon and secure_port.py join them; scrape takes addresses and
+        credentials from here
 Source  spec/heapster-pipeline.md 3.2 and 3.3
 Never   keeps an object, knows the store, or lets one bad object cost another
 """

@@ -2,7 +2,7 @@
 
 In      ConfigMapObject, as the API server states it
 Out     AuthConfig: its data as plain texts
-Callers watch (through AUTH_CONFIG); daemon, which fetches it once before it serves
+Callers watch (through AUTH_CONFIG); secure_port.py, which fetches it once before anything is served
 Source  spec/metrics-k8s-io.md 11.1
 Never   reads what the texts say: auth/config_map.py does
 """

@@ -2,7 +2,7 @@
 
 In      paths and parameters, bodies of reviews
 Out     bodies, or the lines of a watch, as bytes
-Callers watch, reviews, auth_config
+Callers watch, reviews, auth_config; daemon and secure_port.py make one each
 Source  the Kubernetes API: Status bodies, Retry-After, 401 for credentials that ended
 Never   reads JSON other than an error's, retries (but once after a 401), or shows a token
 """

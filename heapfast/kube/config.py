@@ -2,7 +2,7 @@
 
 In      the options of Heapster's source URI, the environment, mounted service account files, a kubeconfig
 Out     ApiAccess
-Callers daemon, `heapfast check-config`
+Callers daemon, secure_port.py
 Source  spec/heapster-pipeline.md 3.2
 Never   connects to anything; parses the URI, which config/uris.py does
 

@@ -2,7 +2,7 @@
 
 In      events, lists, errors, as they happen
 Out     Prometheus series heapfast_kube_..., by resource
-Callers watch; daemon gives the registry
+Callers watch; daemon and secure_port.py give the registry
 Never   has a label whose values come from the cluster
 """
 

@@ -2,7 +2,7 @@
 
 In      NamespaceObject, as the API server states it
 Out     Namespace: plain data for the store
-Callers watch (through NAMESPACES), which hands the results to a Consumer
+Callers watch (through NAMESPACES), which hands the results to its consumer
 Source  spec/heapster-pipeline.md 5.3
 """
 

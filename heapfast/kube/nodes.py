@@ -2,7 +2,7 @@
 
 In      NodeObject, as the API server states it
 Out     Node: plain data for the store and for the scrape manager
-Callers watch (through NODES), which hands the results to a Consumer
+Callers watch (through nodes_resource()), which hands the results to a Consumer; places.py (preferred_address)
 Source  spec/heapster-pipeline.md 3.3; host_id_annotation: its appendix A, release 1.5.4
 Never   decides on ports or schemes, which are options of the source
 """

@@ -2,7 +2,7 @@
 
 In      a path of the API server, the struct of its JSON, the function that reads the struct
 Out     Resource; keys of objects as text
-Callers nodes, pods and namespaces make one each; watch uses them
+Callers nodes, pods, namespaces and auth_config make one each; watch uses them
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 In      a token; `spec` of a SubjectAccessReview
 Out     `status` of the review
-Callers auth, through the daemon: it takes the two methods
+Callers auth, through secure_port.py: it hands over the two methods
 Source  spec/metrics-k8s-io.md 11.2 step 3 and 11.3; recorded calls of conformance/metrics-server/auth
 Never   remembers an answer, judges one, or shows a token in an error
 """

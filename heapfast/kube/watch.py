@@ -2,7 +2,7 @@
 
 In      a Resource, a KubeClient
 Out     calls of a Consumer: upsert, delete, synced
-Callers daemon starts one Reflector a resource, as a task
+Callers daemon and secure_port.py start one Reflector a resource, as a task
 Source  the Kubernetes API: list in pages, watch from the list's version, bookmarks, 410 Gone
 Never   keeps objects: only the keys it has announced, with the number of the list that saw them last
 

@@ -2,7 +2,7 @@
 
 In      query parameters, the first value of each
 Out     ListOptions; QueryError for what cannot be read, InvalidOptions for what does not go together
-Callers api/metrics_k8s_io.py
+Callers api/metrics_k8s_io.py; api/errors.py knows InvalidOptions
 Source  spec/metrics-k8s-io.md section 4; the order of the checks: recorded `params` answers
 Never   knows that there is no watch: whoever serves lists refuses it
 """

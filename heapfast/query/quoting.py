@@ -2,7 +2,7 @@
 
 In      a string; bytes that were no UTF-8 are in it as surrogates ("surrogateescape")
 Out     the same in double quotes, escaped
-Callers window, labels, selector
+Callers the parsers of this folder; api, for its own messages
 Source  spec/heapster-rest.md 3.1 and 3.2, recorded answers; Go's documentation of %q and of time.ParseError
 """
 

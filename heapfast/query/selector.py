@@ -2,7 +2,8 @@
 
 In      "app=web,tier in (front,back),!canary"
 Out     Requirement tuples, or QueryError with the text Kubernetes gives
-Callers api/metrics_v1alpha1.py; store/index.py evaluates the requirements
+Callers api/metrics_v1alpha1.py, api/custom_metrics.py, list_options.py; config and daemon for choices by label;
+        store/index.py evaluates the requirements
 Source  spec/heapster-rest.md 9.3, recorded `selector` and `bad-selector` answers
 Never   sees an object's labels
 """

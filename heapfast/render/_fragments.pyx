@@ -2,7 +2,7 @@
 
 In      a label map, as the API server has it
 Out     its JSON and protobuf form, keys in byte order
-Callers _roster
+Callers _roster makes and drops them, _k8s_items copies them
 Source  spec/metrics-k8s-io.md 3.3, 3.4 and 7.2
 Never   tells maps apart by anything but their content: a ReplicaSet's pods share one fragment
 """

@@ -2,7 +2,7 @@
 
 In      C values, texts of a batch
 Out     bytes of JSON, HTML-safe as Go's encoder writes it
-Callers _names, _series, _export, _usage
+Callers every compiled writer of this folder
 Source  spec/heapster-rest.md 2.1 to 2.5
 Never   knows what an answer means, needs the GIL before `take`
 """

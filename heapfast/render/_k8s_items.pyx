@@ -2,7 +2,7 @@
 
 In      the latest view, a roster, slots
 Out     bytes of the items, slice by slice
-Callers metrics_k8s_io.py, through the subclasses
+Callers metrics_k8s_io.py, through the subclasses; CONTENT_*: k8s_frames.py, mean_items.py
 Source  spec/metrics-k8s-io.md 3.3 and 3.4
 Never   writes what stands around items, or compares names
 """

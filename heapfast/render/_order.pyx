@@ -2,7 +2,7 @@
 
 In      a frame of a closed batch, all of it, one parent's children, or given slots
 Out     slots sorted by name, bytewise (every list that is answered is sorted: B12)
-Callers _names, _export, _usage; sort_slots: render/apis_metrics.py
+Callers _names, _export; sort_slots: render/apis_metrics.py
 Source  spec/heapster-rest.md section 15, B12
 Never   needs the GIL
 """

@@ -2,7 +2,7 @@
 
 In      slots with labels, one call for each change the watch brings
 Out     slots in the order of names; the labels of each
-Callers the pod and node watches put and remove; _k8s_items reads
+Callers processors put and remove; _k8s_items reads, api/metrics_k8s_io.py asks for the order
 Source  spec/metrics-k8s-io.md 3.3: nodes by name, pods by namespace and name, bytewise
 Never   asks what an object uses
 """

@@ -2,7 +2,7 @@
 
 In      a closed batch, slots of nodes, slots of pods with those of their spec's containers
 Out     indented JSON: one object, or a list written item by item and taken in chunks
-Callers render/apis_metrics.py
+Callers render/apis_metrics.py; api/metrics_v1alpha1.py for one object
 Source  spec/heapster-rest.md 9.2 and 9.5; B6 (a pod is shown when all its running containers have data)
 Never   sorts, selects, or reads the clock
 """

@@ -2,7 +2,7 @@
 
 In      what api/ negotiated: media type, transformation, version, `pretty`, `includeObject`
 Out     Form, the one argument that says it all
-Callers api/metrics_k8s_io.py makes them; metrics_k8s_io.py and status.py beside it obey them
+Callers api/metrics_k8s_io.py makes them; metrics_k8s_io.py and status.py beside it obey them; Encoding: all of api/
 Source  spec/metrics-k8s-io.md 5 and 6
 Never   negotiates: a form that cannot be is refused in api/
 """

@@ -2,7 +2,7 @@
 
 In      the kind of entity, a form
 Out     the answer's kind and apiVersion; JSON before and after its items
-Callers metrics_k8s_io.py
+Callers metrics_k8s_io.py; GROUP: api/
 Source  spec/metrics-k8s-io.md 3.3 and 6
 Never   sees an item
 """

@@ -2,7 +2,7 @@
 
 In      anything json can write
 Out     bytes: one space a depth, one more before every line but the first, no newline at the end
-Callers render/export.py, api/debug.py
+Callers render/export.py, api/debug.py, api/why.py, api/health.py
 Source  spec/heapster-rest.md 2.1
 Never   on a hot path: compiled writers lay out what is long or asked for often
 """

@@ -2,7 +2,7 @@
 
 In      the store's closed batches, postings with labels, slots
 Out     items as _k8s_json and _k8s_protobuf write them, slice by slice
-Callers metrics_k8s_io.py beside it
+Callers metrics_k8s_io.py beside it; api/metrics_k8s_io.py makes the History
 Source  spec/metrics-k8s-io.md 3, 6 and 7.2 for the forms; the parameter is ours
 Never   looks at the latest view: what was not in a batch does not count
 

@@ -2,7 +2,7 @@
 
 In      field numbers and values; the type of an object
 Out     bytes of fields; what stands before and after an object
-Callers metrics_k8s_io.py, status.py
+Callers metrics_k8s_io.py, mean_items.py, status.py; api/discovery.py
 Source  spec/metrics-k8s-io.md 7.1
 
     6b 38 73 00  magic, "k8s" and a NUL

@@ -2,7 +2,7 @@
 
 In      a JSON value: dicts, lists, strings, integers, bools, None
 Out     bytes in block style, keys sorted, text folded after 80 columns
-Callers metrics_k8s_io.py, status.py
+Callers metrics_k8s_io.py, status.py; api/discovery.py
 Source  spec/metrics-k8s-io.md 5.2; what is quoted: YAML 1.1, which its readers still go by
 Never   on a hot path: about 30 us a pod, people ask for it
 """

@@ -3,7 +3,7 @@
 In      nodes that come, change and go; windows
 Out     deliver(target, rows) for each answer; a ScrapeReport a window
         deliver(target, rows) for a single one out of turn
-Callers pipeline puts, removes and scrapes; daemon builds and closes; /debug and monitoring.py read
+Callers consumers.py puts and removes, pipeline scrapes; daemon builds and closes; /debug and monitoring.py read
 Source  spec/heapster-pipeline.md 3.3 and 3.4; Q18
 Never   decides which nodes are fit to be scraped, or what becomes of rows
 """

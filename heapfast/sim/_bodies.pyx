@@ -2,7 +2,7 @@
 
 In      one node: its loads, its pods and their containers; a time
 Out     the bytes of /stats/summary, /stats/container/, /metrics/resource and /metrics/cadvisor
-Callers kubelet.py; loads.py states the same arithmetic in Python, and tests hold the two together
+Callers kubelet.py, cluster.py; loads.py states the same arithmetic in Python, and tests hold the two together
 Source  spec/metrics-k8s-io.md 19 for the shapes; JSON is indented by one blank a level, as kubelets do
 Never   touches a socket or a clock; keeps nothing between two answers but the buffer
 

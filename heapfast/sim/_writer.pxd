@@ -2,7 +2,7 @@
 
 In      C values
 Out     bytes in out_t; `failed` after a refused allocation
-Callers _bodies.pyx
+Callers _bodies.pyx, _blocks.pxd, _lines.pxd
 Never   raises or needs the GIL; all inline, so there is no module behind it
 """
 from libc.stdint cimport int64_t, uint64_t

@@ -2,7 +2,7 @@
 
 In      "TARGET=KIND[:NUMBER]": TARGET is a node name, a glob ("node-00*", "*") or a percentage ("5%")
 Out     per node a Fault, or none; bodies made wrong on purpose
-Callers options (checks the texts), kubelet (asks before each answer), control (switches at run time)
+Callers options (checks the texts), main, kubelet (asks before each answer), control (switches at run time)
 Never   touches a socket: how to hang or to trickle is the kubelet's business
 
 KINDS is the table of everything there is. Percentages take nodes in an order that the seed decides,

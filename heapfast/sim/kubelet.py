@@ -2,7 +2,7 @@
 
 In      connections to 127.1.x.y:port, plain or TLS; HTTP/1.1 requests, kept alive
 Out     /stats/summary, /stats/container/, /metrics/resource, /metrics/cadvisor, /healthz; faults.py's faults
-Callers main
+Callers main; control
 Source  spec/metrics-k8s-io.md 19 for the paths, 401 without a credential
 Never   talks to a peer whose connection did not come in on 127.0.0.0/8
 

@@ -2,7 +2,7 @@
 
 In      a Resource and the request's selectors, limit and continue token
 Out     a list in key order, whole or in pages; one object
-Callers apiserver.py
+Callers apiserver.py; watches.py selects as lists do
 Source  the API server's paging: a token holds the version of the first page and the last key
 Never   holds the loop for longer than a slice of SLICE objects: kubelets answer on the same loop
 

@@ -2,7 +2,7 @@
 
 In      SimulateOptions
 Out     SimulatedProcess: Endpoints, and what the process used so far
-Callers bench, integration tests
+Callers demo.py; bench, integration tests
 Never   leaves the child behind
 """
 

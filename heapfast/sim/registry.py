@@ -2,7 +2,7 @@
 
 In      puts and removals, in order
 Out     lists by key range, events since a version, 410 when those are forgotten
-Callers cluster (writes), apiserver/lists.py and apiserver/watches.py (read)
+Callers cluster (writes), lists.py and watches.py (read)
 Source  the API server's list and watch semantics: one version counter for all kinds, a bounded window
 Never   copies an object: who puts one does not change it afterwards
 

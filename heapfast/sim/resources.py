@@ -2,7 +2,7 @@
 
 In      a cluster
 Out     Resource per plural name; objects as bytes in one of three Views
-Callers lists, watches
+Callers main makes them; lists, watches
 Source  spec/metrics-k8s-io.md 6 for tables and metadata-only answers, 14.1 for what daemons ask for
 Never   knows of HTTP beyond the Accept header
 """

@@ -2,7 +2,7 @@
 
 In      the text of labelSelector or fieldSelector
 Out     a function from labels (or fields) to yes or no
-Callers apiserver's lists and watches
+Callers lists.py, for watches.py, too
 Source  spec/metrics-k8s-io.md 4.1 and 4.2
 Never   shares code with heapfast.query, which tests compare it with
 """

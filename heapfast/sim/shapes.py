@@ -2,7 +2,7 @@
 
 In      a seed and numbers
 Out     namespaces and Workloads; names and ids of pods and nodes
-Callers cluster, churn
+Callers cluster, objects
 Never   repeats a name where names must differ
 """
 

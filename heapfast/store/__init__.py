@@ -2,6 +2,6 @@
 
 In      the store; API objects' labels
 Out     selections of slots by label; self-metrics; the naive model that tests hold the store against
-Callers processors and query use the index, daemon the self-metrics, tests the model
+Callers processors and api use the index, daemon and pipeline the self-metrics, tests the model
 Never   touches a sample
 """

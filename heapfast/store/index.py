@@ -2,7 +2,7 @@
 
 In      slots with labels, one call for each change the watch brings
 Out     BitMap of the slots that a selector means
-Callers kube's consumer puts and removes; api/metrics_v1alpha1.py selects
+Callers processors put and remove; api and render/mean_items.py select
 Source  design section 5; selectors: query/selector.py, naive form: `requirement.matches` on every object
 Never   scans entities: a question costs what its result and its terms' postings cost
 

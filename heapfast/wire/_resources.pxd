@@ -2,7 +2,7 @@
 
 In      a cursor on a value
 Out     resource rows
-Callers _summary.pyx, _cadvisor.pyx
+Callers _summary.pyx, _cadvisor.pyx, _sample.pyx
 Source  spec/heapster-pipeline.md 3.5 and 3.6
 """
 from libc.string cimport memcmp, memset

@@ -2,7 +2,8 @@
 
 In      calls of a parser, then of whoever reads the rows
 Out     see _rows.pxd
-Callers the parsers of this folder; tests and `heapfast parse` take to_dicts
+Callers the parsers of this folder; scrape/sources own them, _core and _latest read; tests and `heapfast parse` take
+        to_dicts
 Source  spec/heapster-pipeline.md 3.5 and 3.6 (which entry wins when a key comes twice)
 Never   shrinks: a Rows that is used for one target after another stops allocating
 

@@ -2,7 +2,7 @@
 
 In      a pointer and the end of the body; nothing is read at or beyond the end
 Out     where the run stops
-Callers _cursor.pxd
+Callers _cursor.pxd, _walk.pxd, _read.pxd, _text.pxd, _decimal.pxd, _exposition.pyx
 Source  SSE2 where the compiler has it (every x86-64), else plain loops with the same results
 Never   decides what a byte means to JSON beyond its class
 """

@@ -2,7 +2,7 @@
 
 In      what stands between the quotes, escapes already checked by the cursor
 Out     UTF-8
-Callers _read.pxd for names that are kept, _walk.pxd for odd member names
+Callers _read.pxd for names that are kept, _walk.pxd for odd member names; _exposition.pyx (utf8_length)
 Source  Go's encoding/json: half a surrogate pair and every byte that is no UTF-8 become U+FFFD
 Never   writes more than three bytes for one that it reads
 """

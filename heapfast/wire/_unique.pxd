@@ -2,7 +2,7 @@
 
 In      two rows, or one name
 Out     a hash, or yes or no
-Callers _rows.pyx (keep_unique)
+Callers _rows.pyx (keep_unique); _resource.pyx and _sample.pyx compare names
 Source  spec/heapster-pipeline.md 3.6 (duplicates); design.md section 4 (sample times)
 Never   compares a UID: it is no part of any key
 """

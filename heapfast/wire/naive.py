@@ -2,7 +2,7 @@
 
 In      a body, or a value of it
 Out     values; what is bad is counted. Rows have the form of Rows.to_dicts
-Callers naive_summary.py, naive_cadvisor.py
+Callers naive_summary.py, naive_cadvisor.py, naive_exposition.py
 Source  spec/heapster-pipeline.md 3.5 and 3.6, with the decisions of design.md
 Never   runs in the daemon
 """

@@ -1,4 +1,4 @@
-"""What the recordings of both references have in common: lines of JSON, times, and a program that compares.
+"""What the recordings of both references have in common: lines of JSON, and times.
 
 In      paths inside the shared folder
 Out     values as they were recorded
@@ -10,13 +10,8 @@ Never   knows what a line means
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
-from functools import cache
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
-
-from tests.shared import shared_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,14 +30,3 @@ def read_lines(path: Path) -> Iterator[Json]:
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
         for line in file:
             yield json.loads(line)
-
-
-@cache
-def load_matcher(folder: str) -> ModuleType:
-    """match.py of a reference's recordings: how an answer is compared with the recorded one."""
-    spec = importlib.util.spec_from_file_location("match", shared_path(f"{folder}/match.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

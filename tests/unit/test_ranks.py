@@ -31,9 +31,9 @@ RANKS = (
     ("wire",),
     ("_core",),
     ("store",),
-    ("kube", "scrape", "processors", "query", "sinks", "auth"),
-    ("render", "history"),
-    ("api", "web"),
+    ("kube", "scrape", "processors", "query", "auth"),
+    ("render",),
+    ("api",),
     ("pipeline", "config", "sim"),
     ("daemon", "secure_port", "listening", "consumers", "places", "cli", "parse_file", "__main__"),
 )

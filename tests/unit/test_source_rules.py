@@ -28,6 +28,9 @@ BLANKET_IGNORE = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma:\s*no cover)(?![
 #: Where this repository was written and where its tools came from is nobody's business.
 MACHINE = re.compile(r"(?<![\w.$}/-])/(?:work|home|root|Users)/|pypi\.org|pythonhosted|\bghcr\.io\b|registry\.npmjs")
 
+#: A source that a docstring names, perhaps with folders before it.
+SOURCE_NAME = re.compile(r"(?<![\w./-])[\w./-]*\w\.(?:pyx?|pxd)\b")
+
 THIS_FILE = Path(__file__).relative_to(REPOSITORY).as_posix()
 TEXT_ENDINGS = {".py", ".pyi", ".pyx", ".pxd", ".md", ".toml", ".ini", ".txt", ".yaml", ".yml", ".sh", ""}
 
@@ -62,6 +65,13 @@ def undecided_functions(text: str) -> Iterator[str]:
     for match in NOGIL_FUNCTION.finditer(text):
         if not EXCEPTION_FORM.search(match[1]):
             yield match[0].strip()
+
+
+def is_seen_from(name: str, source: str) -> bool:
+    folder = Path(name).parent
+    if any((around / source).as_posix() in SOURCES for around in (folder, *folder.parents)):
+        return True
+    return any(other.startswith(f"{folder.as_posix()}/") and other.endswith(f"/{source}") for other in SOURCES)
 
 
 def test_the_sources_are_found() -> None:
@@ -111,6 +121,30 @@ def test_every_module_says_what_it_is(name: str) -> None:
         assert ast.get_docstring(ast.parse(text)), f"{name} has no docstring"
     else:
         assert text.startswith('"""'), f"{name} has no docstring"
+
+
+@pytest.mark.parametrize("name", PACKAGE)
+def test_every_source_that_a_docstring_names_is_there(name: str) -> None:
+    """Beside the module, below it, or in any folder around it: `Callers` is of no use when who is named has moved."""
+    docstring = (REPOSITORY / name).read_text().split('"""', 2)[1]
+    missing = [source for source in SOURCE_NAME.findall(docstring) if not is_seen_from(name, source)]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "is_seen"),
+    [
+        ("heapfast/api/app.py", "errors.py", True),
+        ("heapfast/api/app.py", "auth/middleware.py", True),
+        ("heapfast/scrape/sources/cadvisor.py", "round.py", True),
+        ("heapfast/summaries.py", "monitoring.py", True),
+        ("heapfast/api/app.py", "heapfast/_types.pxd", True),
+        ("heapfast/api/app.py", "round.py", False),
+        ("heapfast/sim/registry.py", "apiserver/lists.py", False),
+    ],
+)
+def test_a_source_is_seen_from_beside_below_and_within(name: str, source: str, is_seen: bool) -> None:
+    assert is_seen_from(name, source) is is_seen
 
 
 def test_every_compiled_module_that_python_imports_has_a_stub() -> None:

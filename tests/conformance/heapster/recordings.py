@@ -14,8 +14,8 @@ from datetime import UTC, datetime, time
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tests.conformance.recordings import Json, load_matcher, nanoseconds, read_lines
-from tests.shared import shared_path
+from tests.conformance.recordings import Json, nanoseconds, read_lines
+from tests.shared import load_matcher, shared_path
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tests.conformance.recordings import Json, load_matcher, read_lines
-from tests.shared import shared_path
+from tests.conformance.recordings import Json, read_lines
+from tests.shared import load_matcher, shared_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import importlib.util
 import json
 from collections.abc import Iterator
 from datetime import datetime
@@ -23,7 +22,7 @@ from heapfast.render.forms import Encoding, Form, RowObject, Shape
 from heapfast.units import datetime_to_ns
 from heapfast.wire._resource import parse_resource
 from heapfast.wire._rows import Rows
-from tests.shared import shared_path
+from tests.shared import load_matcher, shared_path
 from tests.unit.render.usage import Usage
 
 PREFIX: Final = "/apis/metrics.k8s.io/v1beta1/"
@@ -37,12 +36,7 @@ Vector = dict[str, Any]
 @pytest.fixture(scope="module")
 def match() -> ModuleType:
     """The recordings' own program that compares."""
-    spec = importlib.util.spec_from_file_location("match", shared_path("conformance/metrics-server/match.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_matcher("conformance/metrics-server")
 
 
 class Recorded:
