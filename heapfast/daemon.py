@@ -33,6 +33,7 @@ from heapfast.auth.client_cert import ClientRule
 from heapfast.catalog.keys import Kind
 from heapfast.clock import Clock
 from heapfast.consumers import Consumer, NodeConsumer
+from heapfast.data_dir import DataDir
 from heapfast.errors import ConfigError
 from heapfast.kube.client import KubeClient
 from heapfast.kube.config import SourceOptions, resolve
@@ -212,6 +213,10 @@ async def build(
     """
     async with contextlib.AsyncExitStack() as stack:
         clock = clock or Clock()
+        if options.data_dir:
+            stack.enter_context(DataDir.open(options.data_dir))
+        else:
+            log.info("no --data-dir: everything is in memory alone, and a restart forgets it")
         registry = CollectorRegistry()
         _add_process_metrics(registry)
         threads = options.threads or os.cpu_count() or 1

@@ -5,7 +5,7 @@ Out     Options, or ConfigError with every fault at once, each naming its flag, 
 Callers cli
 Source  spec/heapster-rest.md 11.5 and 12, spec/heapster-pipeline.md 3.1 and 5.8, spec/metrics-k8s-io.md 17;
         B21, Q17, Q19
-Never   opens a file or a socket
+Never   opens a file or a socket, or makes a folder
 
 One binary stands in for two daemons. With --source it is Heapster: its port is open, the secure port closed. Without
 it is metrics-server: the secure port is open, Heapster's closed, the source is kubernetes.resource. In both, a port
@@ -39,6 +39,7 @@ from heapfast.config.secure_port import build_secure
 from heapfast.config.source import build_source
 from heapfast.config.uris import parse_uri
 from heapfast.config.values import format_duration
+from heapfast.data_dir import find_fault
 from heapfast.errors import ConfigError
 from heapfast.units import NS_PER_SECOND
 
@@ -77,6 +78,7 @@ def build_options(argv: Sequence[str], environment: Mapping[str, str]) -> Option
     options = Options(
         resolution_ns=resolution_ns,
         threads=values["max-procs"] or _go_threads(environment),
+        data_dir=_data_dir(values, findings),
         kube=kube,
         source=source,
         kubelets=build_kubelets(arguments, findings),
@@ -117,6 +119,13 @@ def _go_threads(environment: Mapping[str, str]) -> int:
     """What $GOMAXPROCS says, which manifests set beside a CPU limit; as in Go, what is no number counts as unset."""
     text = environment.get("GOMAXPROCS", "")
     return int(text) if text.isdecimal() else 0
+
+
+def _data_dir(values: Mapping[str, Any], findings: Findings) -> str:
+    path: str = values["data-dir"]
+    if path and (wanted := find_fault(path)):
+        findings.refuse("data-dir", repr(path), wanted)
+    return path
 
 
 def _store(values: Mapping[str, Any], findings: Findings) -> StoreOptions:

@@ -31,6 +31,7 @@ class Group(Enum):
     SECURE_PORT = "metrics-server's: the secure port"
     AUTH = "metrics-server's: who may ask on the secure port"
     STORE = "heapfast's own: memory"
+    DISK = "heapfast's own: disk"
     SCRAPING = "heapfast's own: scraping"
     SECURE_APIS = "heapfast's own: what the secure port serves beside metrics.k8s.io"
     LOGGING = "Logging"

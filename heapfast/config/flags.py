@@ -29,6 +29,9 @@ def _own_flags() -> list[Flag]:
     table.duration("long-retention", 15 * 60, "How far back these reach.")
     table.duration("short-retention", 140, "How far back all others reach.")
 
+    table.group = Group.DISK
+    table.string("data-dir", "Folder for what outlives a restart; none keeps everything in memory alone.")
+
     table.group = Group.SCRAPING
     table.duration(
         "scrape-timeout",

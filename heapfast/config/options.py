@@ -247,12 +247,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         resolution_ns: the spacing of ticks and scrapes.
         threads: size of the thread pool that closes and renders batches; 0 is one for each core.
+        data_dir: folder for what outlives the daemon; "" keeps everything in memory alone.
         secure: None when the secure port is closed.
         notes: what the operator should know about flags that do less than they seem to; logged at start.
     """
 
     resolution_ns: int
     threads: int
+    data_dir: str = ""
     kube: KubeOptions
     source: ScrapeOptions
     kubelets: KubeletOptions

@@ -293,8 +293,24 @@ async def test_the_log_says_what_an_operator_should_know(deaf: int, caplog: pyte
     await serve(options, stop=stop)
     told = [record.getMessage() for record in caplog.records if record.name == "heapfast.daemon"]
     assert told[0] == "--vmodule: has no effect; heapfast logs to standard error"
-    assert told[1].startswith("listening on port ")
-    assert told[2] == "stopping"
+    assert told[1] == "no --data-dir: everything is in memory alone, and a restart forgets it"
+    assert told[2].startswith("listening on port ")
+    assert told[3] == "stopping"
+
+
+async def test_two_daemons_do_not_share_a_data_dir(deaf: int, tmp_path: Path) -> None:
+    options = options_for(deaf, f"--data-dir={tmp_path}/data")
+    stop, ready = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(serve(options, stop=stop, ready=ready))
+    await ready.wait()
+    files = opened()
+    with pytest.raises(ConfigError, match=f"^cannot use --data-dir {tmp_path}/data: pid {os.getpid()} on .* uses it"):
+        await serve(options, stop=asyncio.Event())
+    assert opened() == files
+    stop.set()
+    await running
+    # Who comes after it may have it.
+    await serve(options, stop=stop)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

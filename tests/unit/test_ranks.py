@@ -20,6 +20,7 @@ RANKS = (
         "tls",
         "serving",
         "self_signed",
+        "data_dir",
         "file_watch",
         "summaries",
         "histograms",

@@ -1,5 +1,7 @@
 """What the values of a command line mean together."""
 
+from pathlib import Path
+
 import pytest
 
 from heapfast.config.build import build_options
@@ -53,7 +55,7 @@ def test_building_twice_gives_the_same() -> None:
     assert build(*argv) == build(*argv)
 
 
-def test_a_full_migration_keeps_every_value() -> None:
+def test_a_full_migration_keeps_every_value(tmp_path: Path) -> None:
     options = build_options(
         [
             "--source=kubernetes:https://k:1?inClusterConfig=f&kubeletPort=10250&kubeletHttps=t&insecure=t&useServiceAccount=t",
@@ -77,12 +79,14 @@ def test_a_full_migration_keeps_every_value() -> None:
             "--scrape-spread=3s",
             "--max-body-bytes=1000",
             "--kubelet-token-over-http",
+            f"--data-dir={tmp_path}",
         ],
         {},
     )
     assert options == Options(
         resolution_ns=30 * SECOND_NS,
         threads=4,
+        data_dir=str(tmp_path),
         kube=KubeOptions(
             server="https://k:1",
             in_cluster=False,
@@ -167,6 +171,8 @@ def test_a_source_that_cannot_be_used_is_refused(source: str, fault: str) -> Non
         ("--long-metrics=cpu", "--long-metrics: got 'cpu', want the name of a metric"),
         ("--long-retention=1m", "--long-retention: got 1m0s, want at least --short-retention, 2m20s"),
         ("--short-retention=0s", "--short-retention: got 0s, want more than 0s"),
+        ("--data-dir=/dev/null", "--data-dir: got '/dev/null', want a directory: it is none"),
+        ("--data-dir=/dev/null/x", "--data-dir: got '/dev/null/x', want a directory: /dev/null is none"),
         ("--scrape-timeout=-1s", "--scrape-timeout: got -1s, want more than 0s and at most 54s, nine tenths of"),
         ("--scrape-timeout=55s", "--scrape-timeout: got 55s, want more than 0s and at most 54s"),
         ("--scrape-spread=-1s", "--scrape-spread: got -1s, want at least 0s and less than 20s, which is how long"),
