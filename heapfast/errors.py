@@ -60,6 +60,55 @@ class QueryError(HeapfastError):
     """A question that cannot be asked. The text goes to the client as it stands."""
 
 
+class HistoryError(HeapfastError):
+    """History that cannot be read. The text goes to the client as it stands."""
+
+
+class HistoryUnavailable(HistoryError):
+    """A store of history that cannot be reached, or is failing: the same question may be answered later."""
+
+
+class HistoryRefused(HistoryError):
+    """A store of history that does not take the question, or whose answer is not what was agreed on.
+
+    Attributes:
+        status: HTTP status of its answer, None when it has none.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class HistoryTooLarge(HistoryError):
+    """An answer with more in it than one question may have.
+
+    Attributes:
+        limit: samples, or buckets.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"cannot answer: there are more than {limit} samples; ask for a shorter time, fewer pods, larger "
+            "buckets, or raise --historical-max-points"
+        )
+
+
+class HistoryTimeout(HistoryError):
+    """A question that took too long.
+
+    Attributes:
+        limit_seconds: how long it may take.
+    """
+
+    def __init__(self, limit_seconds: float) -> None:
+        self.limit_seconds = limit_seconds
+        super().__init__(
+            f"cannot answer within {limit_seconds:g} s: ask for a shorter time, or raise --historical-timeout"
+        )
+
+
 class AuthError(HeapfastError):
     """A client that may not ask. The text goes to the client as it stands."""
 

@@ -33,7 +33,7 @@ RANKS = (
     ("_core",),
     ("store",),
     ("kube", "scrape", "processors", "query", "auth"),
-    ("render",),
+    ("render", "history"),
     ("api",),
     ("pipeline", "config", "sim"),
     ("daemon", "secure_port", "listening", "consumers", "places", "cli", "parse_file", "__main__"),
