@@ -1,7 +1,7 @@
 """`/apis/custom.metrics.k8s.io`, v1beta2 and v1beta1: any metric of pods, nodes and namespaces, for autoscalers.
 
 In      names from the path; labelSelector and metricLabelSelector
-Out     MetricValueLists, JSON
+Out     MetricValueLists: JSON, YAML or protobuf
 Callers secure_routes.py, one object a version
 Source  spec/metrics-k8s-io.md 20.1; what an HPA makes of an answer: 13.2; names: docs/custom-metrics.md
 Never   serves an old sample: an HPA believes every time stamp
@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from heapfast.api.accept import JSON, Transform, negotiate
+from heapfast.api.accept import OFFERED, allows_plain, negotiate
 from heapfast.api.discovery import ApiResource
 from heapfast.api.kubernetes_errors import KubernetesError, no_such_metric, not_transformed
 from heapfast.api.kubernetes_responders import Answer, is_pretty_request
@@ -62,6 +62,7 @@ class _Asked(NamedTuple):
         labels: of the resource whose samples are wanted, as in the selector; empty for the object's own.
         start_ns, end_ns: of the samples that count, both inclusive.
         fresh_ns: the newest of them must be no older.
+        encoding: of the answer.
         is_indented: the answer is for people.
     """
 
@@ -75,6 +76,7 @@ class _Asked(NamedTuple):
     start_ns: int
     end_ns: int
     fresh_ns: int
+    encoding: Encoding
     is_indented: bool
 
     def not_found(self) -> KubernetesError:
@@ -127,9 +129,9 @@ class CustomMetrics:
             QueryError: metricLabelSelector is no selector.
             KubernetesError: 406 for the form; 404 for a metric that is nowhere, or not with these labels.
         """
-        negotiated = negotiate(req.first_header(b"accept"), _allows_json)
+        negotiated = negotiate(req.first_header(b"accept"), allows_plain)
         if negotiated is None:
-            raise not_transformed((JSON,))
+            raise not_transformed(OFFERED)
         text = req.query().get("metricLabelSelector", "")
         labels = _equalities(_selector(req, "metricLabelSelector"))
         reading, column = self._find_metric(metric)
@@ -154,6 +156,7 @@ class CustomMetrics:
             end_ns - reading.window_seconds * NS_PER_SECOND + 1 if reading.aggregate else fresh_ns,
             end_ns,
             fresh_ns,
+            negotiated.encoding,
             negotiated.is_indented or is_pretty_request(req),
         )
 
@@ -179,8 +182,10 @@ class CustomMetrics:
         if not found and asked.name != ALL:
             raise asked.not_found()
         found.sort(key=lambda one: one.described.name)
-        body = render_values(self._version, asked.metric, asked.labels, found, is_indented=asked.is_indented)
-        return Answer(body, JSON)
+        body = render_values(
+            self._version, asked.metric, asked.labels, found, asked.encoding, is_indented=asked.is_indented
+        )
+        return Answer(body, asked.encoding.value)
 
     def _read(self, asked: _Asked, kind: Kind, slot: int) -> Samples:
         if asked.labels:
@@ -226,10 +231,6 @@ def api_resources() -> tuple[ApiResource, ...]:
 
 def _not_found(metric: str, resource: str, name: str, selector: str) -> KubernetesError:
     return no_such_metric(metric, resource, name if name != ALL or selector else "", selector)
-
-
-def _allows_json(encoding: Encoding, transform: Transform | None) -> bool:
-    return encoding is Encoding.JSON and transform is None
 
 
 def _selector(req: Request, parameter: str) -> Selector:

@@ -140,7 +140,7 @@ def _add_custom_metrics(
         for route in CUSTOM_RESOURCES:
             counter = monitor.route(RouteLabels("GET", CUSTOM_GROUP, version, route.resource, route.scope))
             handler = getattr(family, route.handler)
-            router.add(f"{group_path}/{version}{route.path}", responders.restful(handler, (JSON,), counter))
+            router.add(f"{group_path}/{version}{route.path}", responders.restful(handler, OFFERED, counter))
     return [group_path, *(f"{group_path}/{version}" for version in CUSTOM_VERSIONS)]
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from heapfast.sim.options import SimulateOptions
 from tests.integration.metrics_server import RESOLUTION_SECONDS, Aggregated, client_context, run_aggregated
+from tests.protobuf import all_of, text, unwrap
 
 OPTIONS = SimulateOptions(nodes=3, pods_per_node=6, containers=2, namespaces=3, seed=11)
 PREFIX = "/apis/custom.metrics.k8s.io/v1beta2"
@@ -15,8 +14,14 @@ ACCEPT = {"Accept": "application/vnd.kubernetes.protobuf, */*"}
 async def working_sets(cluster: Aggregated, metric: str, selector: str = "app=worker") -> dict[str, int]:
     """What the autoscaler would make of an answer: values by pod."""
     path = f"{PREFIX}/namespaces/shop/pods/*/{metric}"
-    answer: Any = await cluster.daemon.get(path, params={"labelSelector": selector}, headers=ACCEPT)
-    return {item["describedObject"]["name"]: int(item["value"]) for item in answer["items"]}
+    async with cluster.daemon.session.get(path, params={"labelSelector": selector}, headers=ACCEPT) as response:
+        assert response.content_type == "application/vnd.kubernetes.protobuf"
+        raw = unwrap(await response.read(), "custom.metrics.k8s.io/v1beta2", "MetricValueList")
+    values = {}
+    for item in all_of(raw, 2):
+        (described,), (quantity,) = all_of(item, 1), all_of(item, 5)
+        values[text(described, 3)] = int(text(quantity, 1))
+    return values
 
 
 def expected(cluster: Aggregated, at_ms: int) -> dict[str, int]:

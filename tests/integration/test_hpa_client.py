@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import aiohttp
@@ -11,57 +11,10 @@ import pytest
 
 from heapfast.sim.options import SimulateOptions
 from tests.integration.metrics_server import Aggregated, client_context, read_usage, run_aggregated
+from tests.protobuf import all_of, integer, text, unwrap
 
 OPTIONS = SimulateOptions(nodes=3, pods_per_node=6, containers=2, namespaces=3, seed=11)
 ACCEPT = "application/vnd.kubernetes.protobuf, */*"
-MAGIC = b"k8s\x00"
-
-
-def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a protobuf message: number, and a varint or bytes; metrics have no other wire types."""
-    at = 0
-
-    def varint() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
-                return value
-
-    while at < len(message):
-        tag = varint()
-        if tag & 7 == 0:
-            yield tag >> 3, varint()
-        else:
-            assert tag & 7 == 2, f"wire type {tag & 7} at {at}"
-            length = varint()
-            assert at + length <= len(message), "a field is longer than its message"
-            yield tag >> 3, message[at : at + length]
-            at += length
-
-
-def all_of(message: bytes, number: int) -> list[bytes]:
-    found = []
-    for field, value in fields(message):
-        if field == number:
-            assert isinstance(value, bytes)
-            found.append(value)
-    return found
-
-
-def text(message: bytes, number: int) -> str:
-    (value,) = all_of(message, number)
-    return value.decode()
-
-
-def integer(message: bytes, number: int) -> int:
-    (value,) = [value for field, value in fields(message) if field == number]
-    assert isinstance(value, int)
-    return value
 
 
 class PodMetrics(NamedTuple):
@@ -74,9 +27,7 @@ class PodMetrics(NamedTuple):
 
 def decode_list(body: bytes, version: str) -> dict[str, PodMetrics]:
     """A PodMetricsList by pod name."""
-    assert body[:4] == MAGIC
-    (type_meta,), (raw,) = all_of(body[4:], 1), all_of(body[4:], 2)
-    assert (text(type_meta, 1), text(type_meta, 2)) == (f"metrics.k8s.io/{version}", "PodMetricsList")
+    raw = unwrap(body, f"metrics.k8s.io/{version}", "PodMetricsList")
     pods = {}
     for item in all_of(raw, 2):
         (metadata,), (time,), (window,) = all_of(item, 1), all_of(item, 2), all_of(item, 3)

@@ -101,14 +101,21 @@ async def test_what_looks_back_over_no_time_has_no_window(cluster: CustomCluster
 
 
 @pytest.mark.parametrize(
-    ("accept", "status"),
-    [("application/vnd.kubernetes.protobuf, */*", 200), ("application/json", 200), ("application/yaml", 406)],
+    ("accept", "content_type"),
+    [
+        ("application/vnd.kubernetes.protobuf, */*", "application/vnd.kubernetes.protobuf"),
+        ("application/json", "application/json"),
+        ("application/yaml", "application/yaml"),
+        ("*/*", "application/json"),
+    ],
 )
-async def test_there_is_json_only(cluster: CustomCluster, accept: str, status: int) -> None:
+async def test_the_form_is_negotiated(cluster: CustomCluster, accept: str, content_type: str) -> None:
     answer = await cluster.get(f"{DEFAULT}/*/memory_usage", accept=accept)
-    assert answer.status == status
-    if status == 200:
-        assert answer.headers["content-type"] == "application/json"
+    assert (answer.status, answer.headers["content-type"]) == (200, content_type)
+
+
+async def test_other_forms_are_refused(cluster: CustomCluster) -> None:
+    assert (await cluster.get(f"{DEFAULT}/*/memory_usage", accept="text/plain")).status == 406
 
 
 async def test_tables_are_not_offered(cluster: CustomCluster) -> None:
