@@ -9,8 +9,10 @@ Never   talks to a cluster
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,24 @@ class Objects:
 def render_overlay(name: str) -> Objects:
     """What `kubectl apply -k deploy/overlays/NAME` would apply."""
     return Objects(_run("kubectl", "kustomize", str(DEPLOY / "overlays" / name)))
+
+
+@functools.cache
+def render_with_components(*names: str) -> Objects:
+    """What the base with these components would apply."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def relative(*parts: str) -> str:
+            return os.path.relpath(Path(DEPLOY, *parts).resolve(), Path(folder).resolve())
+
+        kustomization = {
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "resources": [relative("base")],
+            "components": [relative("components", name) for name in names],
+        }
+        Path(folder, "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+        return Objects(_run("kubectl", "kustomize", folder))
 
 
 def render_chart(*settings: str) -> Objects:

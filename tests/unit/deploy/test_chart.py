@@ -10,7 +10,14 @@ import yaml
 import heapfast
 from heapfast.config.build import build_options
 from heapfast.config.options import Options
-from tests.unit.deploy.rendering import CHART, Objects, refuse_chart, render_chart, render_overlay
+from tests.unit.deploy.rendering import (
+    CHART,
+    Objects,
+    refuse_chart,
+    render_chart,
+    render_overlay,
+    render_with_components,
+)
 
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 TEMPLATES = {path.name: path.read_text() for path in sorted((CHART / "templates").iterdir())}
@@ -94,7 +101,7 @@ def test_blocks_are_closed(name: str) -> None:
 
 def test_every_flag_in_a_template_is_taken_by_the_real_parser() -> None:
     flags = re.findall(r"^ +- (--\S.*)$", TEMPLATES["deployment.yaml"], re.MULTILINE)
-    assert len(flags) == 6
+    assert len(flags) == 7
     given = [re.sub(r"{{ \.Values\.([A-Za-z.]+) }}", lambda match: str(find(match[1])), flag) for flag in flags]
     options = build_options([*VALUES["defaultArgs"], *given], {})
     assert options.notes == ()
@@ -139,6 +146,36 @@ def test_helm_renders_heapsters_place() -> None:
         if rule["verbs"] == ["get"]
     )
     assert kubelets["resources"] == ["nodes/stats"]
+
+
+def test_helm_renders_custom_metrics_as_kustomize_does() -> None:
+    objects, component = render_chart("customMetrics.enabled=true"), render_with_components("summary", "custom-metrics")
+    options = options_of(objects)
+    assert options.secure is not None
+    assert options.secure.enable_custom_metrics
+    assert options.source.kind == "summary"
+    assert objects.names("APIService") == component.names("APIService")
+    for name in objects.names("APIService"):
+        spec, wanted = (one.get("APIService", name)["spec"] for one in (objects, component))
+        assert {**spec, "service": None} == {**wanted, "service": None}
+    reader = "metrics-server-heapfast:custom-metrics-reader"
+    wanted_role = component.get("ClusterRole", "heapfast:custom-metrics-reader")
+    assert objects.get("ClusterRole", reader)["rules"] == wanted_role["rules"]
+    wanted_binding = component.get("ClusterRoleBinding", "heapfast:custom-metrics-reader")
+    assert objects.get("ClusterRoleBinding", reader)["subjects"] == wanted_binding["subjects"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "resources"),
+    [
+        ([], {"nodes/metrics", "nodes", "pods"}),
+        (["customMetrics.enabled=true"], {"nodes/stats", "nodes", "pods"}),
+        (["heapster.enabled=true"], {"nodes/stats", "nodes", "pods", "namespaces"}),
+    ],
+)
+def test_helm_asks_for_no_more_rights_than_it_needs(settings: list[str], resources: set[str]) -> None:
+    role = render_chart(*settings).get("ClusterRole", "system:metrics-server-heapfast")
+    assert {resource for rule in role["rules"] for resource in rule["resources"]} == resources
 
 
 def test_helm_makes_a_certificate_that_the_api_server_checks() -> None:

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from pathlib import Path
-
 import pytest
-import yaml
 
 from heapfast.config.build import build_options
 from heapfast.render.custom_metrics import GROUP, VERSIONS
-from tests.unit.deploy.rendering import DEPLOY, Objects, find_program
+from tests.unit.deploy.rendering import Objects, render_with_components
 
 
 @pytest.fixture(scope="module")
-def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
-    folder = tmp_path_factory.mktemp("overlay")
-
-    def relative(*parts: str) -> str:
-        return os.path.relpath(Path(DEPLOY, *parts).resolve(), folder.resolve())
-
-    kustomization = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": [relative("base")],
-        "components": [relative("components", name) for name in ("summary", "custom-metrics")],
-    }
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    command = [find_program("kubectl"), "kustomize", str(folder)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert result.returncode == 0, result.stderr
-    return Objects(result.stdout)
+def objects() -> Objects:
+    return render_with_components("summary", "custom-metrics")
 
 
 def test_the_daemon_is_told_to_serve_it(objects: Objects) -> None:

@@ -40,6 +40,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
+{{- /* Most of what these two serve is in /stats/summary alone. */ -}}
+{{- define "heapfast.readsSummary" -}}
+{{- or .Values.heapster.enabled .Values.customMetrics.enabled }}
+{{- end }}
+
 {{- /* Host names of the Service, as the API server and people dial it. */ -}}
 {{- define "heapfast.hostNames" -}}
 {{- $name := include "heapfast.fullname" . }}
