@@ -48,6 +48,7 @@ EXTENSIONS = [
     "heapfast.render._names",
     "heapfast.render._series",
     "heapfast.render._export",
+    "heapfast.render._exposition",
     "heapfast.render._usage",
     "heapfast.render._indent",
     "heapfast.render._fragments",

@@ -34,6 +34,7 @@ LISTS = (
     ("/apis/metrics/v1alpha1/pods", b'"containers": '),
     ("/apis/metrics/v1alpha1/pods?labelSelector=app%3Dapp-7", b'"containers": '),
     ("/api/v1/metric-export", b'{"metrics":'),
+    ("/metrics/cluster", b"\nheapfast_"),
     ("/api/v1/model/debug/allkeys", b"/container:"),
     ("/api/v1/model/namespaces/ns-7/pods", b'"pod-'),
 )

@@ -59,10 +59,14 @@ class Answer(NamedTuple):
 
 
 class KubernetesResponders:
-    """Makes responders of handlers; one for an app."""
+    """Makes responders of handlers; one for an app.
+
+    Attributes:
+        run: runs a function in a thread.
+    """
 
     def __init__(self, responders: Responders) -> None:
-        self._run = responders.run
+        self.run = responders.run
 
     def restful(self, handler: Handler, produced: tuple[str, ...], monitor: RouteMonitor | None = None) -> MethodMap:
         """GET only, and only for who accepts one of the types that are produced."""
@@ -107,9 +111,9 @@ class KubernetesResponders:
             resp.set_header("content-encoding", "gzip")
             resp.set_header("vary", "Accept-Encoding")
         if isinstance(body, bytes):
-            resp.data = await self._run(compress, body, "gzip") if is_compressed else body
+            resp.data = await self.run(compress, body, "gzip") if is_compressed else body
         else:
-            resp.stream = compress_chunks(_pieces(body), "gzip", self._run) if is_compressed else body
+            resp.stream = compress_chunks(_pieces(body), "gzip", self.run) if is_compressed else body
 
 
 def accepts_gzip(accept_encoding: str) -> bool:

@@ -2,18 +2,21 @@
 
 In      the first Accept and Accept-Encoding header lines
 Out     a decision, compressed bodies
-Callers responders.py, self_metrics.py; kubernetes_responders.py and openapi.py compress
+Callers responders.py, self_metrics.py, cluster_metrics.py; kubernetes_responders.py and openapi.py compress
 Source  spec/heapster-rest.md 1.4, 1.6 and 11.3
-Never   weighs qualities: `gzip;q=0` compresses and `application/json;q=0` is acceptable (K17)
+Never   weighs qualities where Heapster does not: `gzip;q=0` compresses, `application/json;q=0` is acceptable (K17)
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Literal
+from typing import Final, Literal
 
 Coding = Literal["gzip", "deflate"]
+
+_QUALITY: Final = re.compile(r"[01]|0?\.[0-9]{1,9}|0\.|1\.0*", re.ASCII)
 
 _LEVEL = 1
 _GZIP_WBITS = 31
@@ -39,6 +42,22 @@ def coding_of(accept_encoding: str) -> Coding | None:
 def accepts_gzip_element(accept_encoding: str) -> bool:
     """Whether one listed element is gzip, with parameters or not: the rule of /metrics."""
     return any(item == "gzip" or item.startswith("gzip;") for item in map(str.strip, accept_encoding.split(",")))
+
+
+def quality_of(media_type: str, accept: str) -> float:
+    """Return how much a header wants a type, by the most exact of its ranges that has it; 0 for not at all.
+
+    /metrics/cluster alone weighs qualities: Prometheus says with them which format it prefers.
+    """
+    found: dict[str, float] = {}
+    for item in accept.split(","):
+        name, *parameters = (part.strip() for part in item.split(";"))
+        quality = next((one[2:] for one in parameters if one.startswith("q=")), "1")
+        found[name.lower()] = float(quality) if _QUALITY.fullmatch(quality) else 0.0
+    for range_ in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
+        if range_ in found:
+            return found[range_]
+    return 0.0
 
 
 def compress(body: bytes, coding: Coding) -> bytes:

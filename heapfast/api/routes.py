@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from heapfast.api.cluster_metrics import CLUSTER_METRICS_PATH, ClusterMetrics
 from heapfast.api.dashboard import Dashboard
 from heapfast.api.debug import Debug
 from heapfast.api.errors import heapster_text
@@ -96,6 +97,7 @@ HEALTH = (
 )
 DEBUG_TARGETS = Route("/debug/targets", "targets")
 SELF_METRICS = Route("/metrics", "metrics", "prometheus")
+CLUSTER_METRICS = Route(CLUSTER_METRICS_PATH, "metrics", "clusterExposition")
 
 #: Where Go's profiles were, of which there are none here.
 PPROF_PREFIX = "/debug/pprof"
@@ -128,6 +130,9 @@ def build_router(state: State, responders: Responders, monitor: HttpMonitor) -> 
         router.add_exact(route.path, plain(getattr(health, route.handler)))
     self_metrics = SelfMetrics(state.registry, monitor.handler(SELF_METRICS.counted))
     router.add_exact(SELF_METRICS.path, plain(self_metrics.metrics))
+    exposition = monitor.handler(CLUSTER_METRICS.counted)
+    cluster_metrics = ClusterMetrics(state.store, state.pods, responders.run, exposition)
+    router.add_exact(CLUSTER_METRICS.path, plain(cluster_metrics.metrics))
 
     debug = Debug(state)
     router.add_exact(DEBUG_TARGETS.path, plain(debug.targets))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from heapfast.api.accept import JSON, OFFERED, OFFERED_LIST
+from heapfast.api.cluster_metrics import CLUSTER_METRICS_PATH, ClusterMetrics
 from heapfast.api.custom_metrics import CustomMetrics, api_resources
 from heapfast.api.discovery import METRICS_RESOURCES, ApiGroup, Discovery, Version, root_index
 from heapfast.api.kubernetes_monitoring import KubernetesMonitor, RouteLabels
@@ -103,6 +104,8 @@ def build_router(
 
     self_metrics = SelfMetrics(state.registry, content_type=CONTENT_TYPE_ESCAPING)
     router.add_exact(METRICS_PATH, plain(self_metrics.metrics))
+    cluster_metrics = ClusterMetrics(state.store, state.running, responders.run)
+    router.add_exact(CLUSTER_METRICS_PATH, plain(cluster_metrics.metrics))
     _add_openapi(router, state)
     _add_why(router, state)
     index.append(f"{OPENAPI_V3_PATH}/")

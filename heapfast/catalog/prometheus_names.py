@@ -6,9 +6,9 @@ Callers whatever speaks exposition format, remote write or PromQL; tests hold do
 Source  docs/exposition.md, which is ours; Prometheus' naming practices and OpenMetrics 1.0 for what a name must be
 Never   asks which entities have samples
 
-    heapfast_pod_cpu_usage_seconds_total{namespace="shop",pod="web-1",uid="6f…",node="n1"}
-    |------| |-| |-------| |-----| |---|
-     prefix  kind  metric   unit    counters only
+    heapfast_pod_network_receive_bytes_total{namespace="shop",pod="web-1",uid="6f…",node="n1"}
+    |------| |-| |-------------| |---| |---|
+     prefix  kind    metric      unit   counters only
 
 The kind is part of the name: a pod's memory is the sum of its containers', and a sum over a family that held both
 would count everything twice.

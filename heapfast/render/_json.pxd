@@ -6,7 +6,7 @@ Every `put_` appends to the buffer and may be called without the GIL. Running ou
 from libc.string cimport memcpy, strlen
 
 from heapfast._text cimport text_t
-from heapfast._types cimport int64_t
+from heapfast._types cimport int64_t, uint8_t
 from heapfast.codec._rfc3339 cimport RFC3339_MAX
 
 cdef enum:
@@ -32,6 +32,9 @@ cdef class JsonBuffer:
 
 # Makes room for `n` more bytes; the one place that allocates. False: none to be had.
 cdef bint grow(buffer_t* buffer, Py_ssize_t n) noexcept nogil
+
+# Bytes of the UTF-8 rune at `s`, of at most `n`; 0 where there is none.
+cdef Py_ssize_t rune_width(const uint8_t* s, Py_ssize_t n) noexcept nogil
 
 cdef void put_text(buffer_t* buffer, const text_t* text) noexcept nogil
 cdef void put_string(buffer_t* buffer, const char* ptr, Py_ssize_t n) noexcept nogil

@@ -107,7 +107,7 @@ cdef void put_content(buffer_t* buffer, const char* ptr, Py_ssize_t n) noexcept 
             i += 1
             continue
         if s[i] >= 0x80:
-            width = _rune_width(s + i, n - i)
+            width = rune_width(s + i, n - i)
             if width and not _is_line_separator(s + i, width):
                 i += width
                 continue
@@ -181,7 +181,7 @@ cdef Py_ssize_t write_time(int64_t time_ns, char* out) noexcept nogil:
 
 # Bytes of the UTF-8 rune at `s`, or 0 where there is none: a bad or cut sequence, an overlong form,
 # a surrogate, or past U+10FFFF.
-cdef Py_ssize_t _rune_width(const uint8_t* s, Py_ssize_t n) noexcept nogil:
+cdef Py_ssize_t rune_width(const uint8_t* s, Py_ssize_t n) noexcept nogil:
     cdef uint8_t low = 0x80
     cdef uint8_t high = 0xBF
     cdef Py_ssize_t width
