@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
-import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -45,6 +43,7 @@ from heapfast.kube.watch import Reflector
 from heapfast.listening import listen
 from heapfast.pipeline import Pipeline
 from heapfast.places import Place, heapster_place, preferred_place, selected
+from heapfast.process_tuning import keep_collections_short, raise_file_limit
 from heapfast.processors.gate import Gate
 from heapfast.processors.labels import LabelCopier
 from heapfast.processors.namespace import NamespaceEnricher
@@ -89,9 +88,6 @@ LATE_RESOLUTIONS = 1.5
 
 #: How often credentials that end (exec plugins) are looked at.
 CREDENTIALS_SECONDS = 30.0
-
-#: How long the first sample may take after start: everything that lives until then is not collected any more.
-FREEZE_SECONDS = 60.0
 
 
 def run(options: Options) -> None:
@@ -168,7 +164,7 @@ class Daemon:
         """Runs every task until `stop` is set. A task that ends by itself is a bug, and ends the daemon."""
         tasks = [asyncio.create_task(run(), name=name) for name, run in self._tasks.items()]
         tasks.append(asyncio.create_task(self._keep_credentials(), name="credentials"))
-        tasks.append(asyncio.create_task(_freeze_garbage(), name="freeze"))
+        tasks.append(asyncio.create_task(keep_collections_short(self._has_started), name="collector"))
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
             watched: set[asyncio.Task[Any]] = {stopping, *tasks[:-1]}
@@ -181,6 +177,9 @@ class Daemon:
             for task in (stopping, *tasks):
                 task.cancel()
             await asyncio.gather(stopping, *tasks, return_exceptions=True)
+
+    def _has_started(self) -> bool:
+        return self.store.newest is not None
 
     async def _keep_credentials(self) -> None:
         while True:
@@ -486,17 +485,3 @@ def _add_process_metrics(registry: CollectorRegistry) -> None:
     prometheus_client.ProcessCollector(registry=registry)
     prometheus_client.GCCollector(registry=registry)
     prometheus_client.PlatformCollector(registry=registry)
-
-
-async def _freeze_garbage() -> None:
-    """Takes what lives for good out of the collector's sight, so that a full collection is short."""
-    await asyncio.sleep(FREEZE_SECONDS)
-    gc.collect()
-    gc.freeze()
-
-
-def raise_file_limit() -> None:
-    """As many open files as the system lets us have: one a node, and one a client."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,7 +19,7 @@ import pytest
 from heapfast import daemon as daemon_module
 from heapfast.config.build import build_options
 from heapfast.config.options import ApiOptions, Options, TlsOptions
-from heapfast.daemon import Daemon, bind, raise_file_limit, serve, serving_context
+from heapfast.daemon import Daemon, bind, serve, serving_context
 from heapfast.errors import ConfigError
 
 
@@ -177,7 +176,7 @@ def make_daemon(*reflectors: Ending, pipeline: Ending | None = None, access: Acc
     return Daemon(
         access=cast(Any, access or Access()),
         hosts=[],
-        store=nothing,
+        store=cast(Any, SimpleNamespace(newest=None)),
         scraper=nothing,
         pipeline=nothing,
         tasks={**tasks, "pipeline": (pipeline or Ending()).run},
@@ -236,17 +235,6 @@ async def test_credentials_that_cannot_be_renewed_stop_nobody(
         (logging.WARNING, "credentials could not be renewed: pem"),
         (logging.ERROR, "BUG: credentials could not be renewed"),
     ]
-
-
-async def test_what_lives_for_good_is_frozen_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon_module, "FREEZE_SECONDS", 0)
-    frozen, stop = asyncio.Event(), asyncio.Event()
-    monkeypatch.setattr(gc, "freeze", frozen.set)
-    running = asyncio.create_task(make_daemon(Ending()).run_until(stop))
-    await frozen.wait()
-    assert not running.done()
-    stop.set()
-    await running
 
 
 def options_for(port: int, *flags: str) -> Options:
@@ -336,15 +324,3 @@ async def test_a_signal_ends_the_daemon_and_a_second_one_the_process(
     assert codes == [128 + number]
     for handled in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().remove_signal_handler(handled)
-
-
-@pytest.mark.parametrize(("limits", "want"), [((256, 4096), [(4096, 4096)]), ((4096, 4096), [])])
-def test_the_limit_of_open_files_is_raised(
-    limits: tuple[int, int], want: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    got: list[tuple[int, int]] = []
-    replace: Callable[..., None] = monkeypatch.setattr
-    replace("resource.getrlimit", lambda which: limits)
-    replace("resource.setrlimit", lambda which, to: got.append(to))
-    raise_file_limit()
-    assert got == want

@@ -36,7 +36,7 @@ RANKS = (
     ("render", "history"),
     ("api",),
     ("pipeline", "config", "sim"),
-    ("daemon", "secure_port", "listening", "consumers", "places", "cli", "parse_file", "__main__"),
+    ("daemon", "secure_port", "listening", "consumers", "places", "process_tuning", "cli", "parse_file", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 

@@ -1,0 +1,81 @@
+"""What is set for the whole process, and that a system without one of it does not mind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+
+import pytest
+
+from heapfast import process_tuning
+from heapfast.process_tuning import (
+    FREEZE_SECONDS,
+    LAST_FREEZES,
+    keep_collections_short,
+    raise_file_limit,
+)
+
+
+@pytest.mark.parametrize(("limits", "want"), [((256, 4096), [(4096, 4096)]), ((4096, 4096), [])])
+def test_the_limit_of_open_files_is_raised(
+    limits: tuple[int, int], want: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got: list[tuple[int, int]] = []
+    replace: Callable[..., None] = monkeypatch.setattr
+    replace("resource.getrlimit", lambda which: limits)
+    replace("resource.setrlimit", lambda which, to: got.append(to))
+    raise_file_limit()
+    assert got == want
+
+
+class Collector:
+    """Stands in for the module gc: notes what it is told, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+
+    def collect(self, generation: int) -> None:
+        self.calls.append(generation)
+
+    def freeze(self) -> None:
+        self.calls.append("freeze")
+
+    def set_threshold(self, *thresholds: int) -> None:
+        self.calls.append(thresholds)
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Collector:
+    standing_in = Collector()
+    monkeypatch.setattr(process_tuning, "gc", standing_in)
+    return standing_in
+
+
+async def test_what_lives_for_good_is_frozen_until_a_while_after_the_start(collector: Collector) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    await keep_collections_short(lambda: len(slept) >= 5, sleep)
+    assert slept == [FREEZE_SECONDS] * (5 + LAST_FREEZES)
+    first, *freezes, last = collector.calls
+    assert freezes == [1, "freeze"] * len(slept)
+    # No full collection meanwhile, and then the collector is as it was.
+    assert first == (*gc.get_threshold()[:2], 2**31 - 1)
+    assert last == gc.get_threshold()
+
+
+async def test_a_daemon_that_is_stopped_leaves_the_collector_as_it_was(collector: Collector) -> None:
+    sleeps = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        sleeps.set()
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(keep_collections_short(lambda: False, sleep))
+    await sleeps.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert collector.calls[-1] == gc.get_threshold()
