@@ -16,7 +16,7 @@ import shutil
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -107,9 +107,34 @@ class Aggregated(NamedTuple):
         return self.daemon.clock.now_ms
 
 
+class Prepared(NamedTuple):
+    """What a daemon is told besides its usual flags, and who asks it.
+
+    Attributes:
+        flags: they come last.
+        administrator: certificate and key of who may do everything.
+    """
+
+    flags: list[str]
+    administrator: tuple[Path, Path]
+
+
+async def _as_simulated(sim: SimulatedCluster, port: int) -> Prepared:
+    assert sim.certificates is not None
+    return Prepared([], (sim.certificates.client_cert_file, sim.certificates.client_key_file))
+
+
 @contextlib.asynccontextmanager
-async def run_aggregated(options: SimulateOptions, *flags: str) -> AsyncIterator[Aggregated]:
-    """Runs both until the block ends; the daemon has scraped every node once."""
+async def run_aggregated(
+    options: SimulateOptions,
+    *flags: str,
+    prepare: Callable[[SimulatedCluster, int], Awaitable[Prepared]] = _as_simulated,
+) -> AsyncIterator[Aggregated]:
+    """Runs both until the block ends; the daemon has scraped every node once.
+
+    Args:
+        prepare: is handed the cluster, and the port that the daemon is going to serve on.
+    """
     # Certificates are dated by the machine's clock. Each step begins behind the end of one window.
     resolution_ms = 1000 * RESOLUTION_SECONDS
     clock = SteppedClock(time.time_ns() // 1_000_000 // resolution_ms * resolution_ms + 5_250)
@@ -118,8 +143,8 @@ async def run_aggregated(options: SimulateOptions, *flags: str) -> AsyncIterator
         port = stack.enter_context(held_port())
         sim = await stack.enter_async_context(SimulatedCluster(aggregated(options, port), clock))
         clock.moved = sim.advance
-        assert sim.certificates is not None
-        parsed = build_options([*flags_for(sim, port, sim.directory / "serving"), *flags], {})
+        prepared = await prepare(sim, port)
+        parsed = build_options([*flags_for(sim, port, sim.directory / "serving"), *flags, *prepared.flags], {})
         sockets = bind(parsed)
         for one in sockets:
             stack.callback(one.close)
@@ -139,7 +164,7 @@ async def run_aggregated(options: SimulateOptions, *flags: str) -> AsyncIterator
         stack.push_async_callback(lambda: task)
         stack.callback(end.set)
         url = f"https://127.0.0.1:{port}"
-        administrator = client_context(sim, (sim.certificates.client_cert_file, sim.certificates.client_key_file))
+        administrator = client_context(sim, prepared.administrator)
         session = await stack.enter_async_context(
             aiohttp.ClientSession(
                 url,
@@ -169,9 +194,14 @@ class Printed(NamedTuple):
 
 async def kubectl(sim: SimulatedCluster, *words: str) -> Printed:
     """Runs a stock kubectl as the administrator, or in the context that the words name."""
+    return await kubectl_at(sim.kubeconfig, sim.directory / "cache", *words)
+
+
+async def kubectl_at(kubeconfig: Path, cache: Path, *words: str) -> Printed:
+    """Runs a stock kubectl on any API server."""
     assert KUBECTL is not None
     process = await asyncio.create_subprocess_exec(
-        KUBECTL, "--kubeconfig", str(sim.kubeconfig), "--cache-dir", str(sim.directory / "cache"), *words,
+        KUBECTL, "--kubeconfig", str(kubeconfig), "--cache-dir", str(cache), *words,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, err = await process.communicate()
@@ -180,7 +210,7 @@ async def kubectl(sim: SimulatedCluster, *words: str) -> Printed:
 
 #: Suffixes that CPU and memory come with.
 _UNITS: Final = {
-    "n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000), "": Fraction(1),
+    "n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000), "": Fraction(1), "k": Fraction(1000),
     "Ki": Fraction(1024), "Mi": Fraction(1024**2), "Gi": Fraction(1024**3),
 }  # fmt: skip
 
@@ -190,9 +220,10 @@ def read_usage(cpu: str, memory: str) -> tuple[int, int]:
 
     Rates are floating-point numbers cut off after the ninth digit, so that 136m may come as 135999999n.
     """
-    return math.ceil(_value(cpu) * 1000), int(_value(memory))
+    return math.ceil(read_quantity(cpu) * 1000), int(read_quantity(memory))
 
 
-def _value(quantity: str) -> Fraction:
-    digits = quantity.rstrip("numKMGi")
+def read_quantity(quantity: str) -> Fraction:
+    """A quantity of CPU or memory, as a number."""
+    digits = quantity.rstrip("numkKMGi")
     return int(digits) * _UNITS[quantity[len(digits) :]]
