@@ -31,6 +31,7 @@ from heapfast.config.options import (
     LabelOptions,
     LogOptions,
     Options,
+    ScrapeOptions,
     SecureOptions,
     StoreOptions,
     TlsOptions,
@@ -75,18 +76,23 @@ def build_options(argv: Sequence[str], environment: Mapping[str, str]) -> Option
     if values["max-body-bytes"] < 1:
         findings.refuse("max-body-bytes", values["max-body-bytes"], "at least 1")
     findings.check_not_negative("max-procs", values["max-procs"])
+    kubelets = build_kubelets(arguments, findings)
+    labels = _labels(values, findings)
+    api = _api(arguments, environment, findings)
+    tls = _tls(values, findings)
+    secure = build_secure(arguments, findings)
     options = Options(
         resolution_ns=resolution_ns,
         threads=values["max-procs"] or _go_threads(environment),
         data_dir=_data_dir(values, findings),
         kube=kube,
         source=source,
-        kubelets=build_kubelets(arguments, findings),
-        store=_store(values, findings),
-        labels=_labels(values, findings),
-        api=_api(arguments, environment, findings),
-        tls=_tls(values, findings),
-        secure=build_secure(arguments, findings),
+        kubelets=kubelets,
+        store=_store(arguments, source, secure, findings),
+        labels=labels,
+        api=api,
+        tls=tls,
+        secure=secure,
         auth=build_auth(arguments, findings),
         log=_log(values),
     )
@@ -128,7 +134,10 @@ def _data_dir(values: Mapping[str, Any], findings: Findings) -> str:
     return path
 
 
-def _store(values: Mapping[str, Any], findings: Findings) -> StoreOptions:
+def _store(
+    arguments: Arguments, source: ScrapeOptions, secure: SecureOptions | None, findings: Findings
+) -> StoreOptions:
+    values = arguments.values
     for name in values["long-metrics"]:
         if name not in BY_NAME and not name.startswith(CUSTOM_PREFIX):
             findings.refuse(
@@ -141,7 +150,25 @@ def _store(values: Mapping[str, Any], findings: Findings) -> StoreOptions:
         findings.refuse(
             "long-retention", format_duration(long_ns), f"at least --short-retention, {format_duration(short_ns)}"
         )
-    return StoreOptions(long_metrics=values["long-metrics"], long_retention_ns=long_ns, short_retention_ns=short_ns)
+    return StoreOptions(
+        long_metrics=(
+            values["long-metrics"]
+            if "long-metrics" in arguments.given
+            else _long_metrics(source, is_secure=secure is not None)
+        ),
+        long_retention_ns=long_ns,
+        short_retention_ns=short_ns,
+    )
+
+
+def _long_metrics(source: ScrapeOptions, *, is_secure: bool) -> tuple[str, ...]:
+    """Heapster's two; and what `?window=` of metrics.k8s.io is the mean of, which is all that some sources have."""
+    names = ["cpu/usage_rate"]
+    if source.kind != "resource":
+        names.append("memory/usage")
+    if source.kind == "resource" or is_secure:
+        names.append("memory/working_set")
+    return tuple(names)
 
 
 def _labels(values: Mapping[str, Any], findings: Findings) -> LabelOptions:

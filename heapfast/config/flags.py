@@ -25,7 +25,11 @@ def _common_flags() -> list[Flag]:
 
 def _own_flags() -> list[Flag]:
     table = FlagTable(Group.STORE)
-    table.words("long-metrics", "Metrics to keep long.", ("cpu/usage_rate", "memory/usage"))
+    table.words(
+        "long-metrics",
+        "Metrics to keep long; if not given, cpu/usage_rate, memory/usage where the source has it, and"
+        " memory/working_set where metrics.k8s.io is served.",
+    )
     table.duration("long-retention", 15 * 60, "How far back these reach.")
     table.duration("short-retention", 140, "How far back all others reach.")
 

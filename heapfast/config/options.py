@@ -89,7 +89,7 @@ class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):
         short_retention_ns: how far back every other metric reaches.
     """
 
-    long_metrics: tuple[str, ...] = ("cpu/usage_rate", "memory/usage")
+    long_metrics: tuple[str, ...]
     long_retention_ns: int = 15 * 60 * NS_PER_SECOND
     short_retention_ns: int = 140 * NS_PER_SECOND
 

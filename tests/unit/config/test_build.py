@@ -40,7 +40,7 @@ def test_a_source_alone_is_heapsters_default_configuration() -> None:
         kube=KubeOptions(),
         source=ScrapeOptions(timeout_ns=10 * SECOND_NS, deadline_ns=20 * SECOND_NS),
         kubelets=KubeletOptions(),
-        store=StoreOptions(),
+        store=StoreOptions(long_metrics=("cpu/usage_rate", "memory/usage")),
         labels=LabelOptions(),
         api=ApiOptions(),
         tls=TlsOptions(),

@@ -64,6 +64,23 @@ def test_a_port_is_open_in_its_own_model_or_when_it_is_given(
     assert ports(build(*argv)) == (heapster, secure)
 
 
+@pytest.mark.parametrize(
+    ("argv", "metrics"),
+    [
+        ([], "cpu/usage_rate memory/working_set"),
+        (["--heapster-port=8082"], "cpu/usage_rate memory/working_set"),
+        (["--source=kubernetes.resource"], "cpu/usage_rate memory/working_set"),
+        ([HEAPSTER], "cpu/usage_rate memory/usage"),
+        ([HEAPSTER, "--secure-port=443"], "cpu/usage_rate memory/usage memory/working_set"),
+        (["--source=kubernetes", "--secure-port=443"], "cpu/usage_rate memory/usage memory/working_set"),
+        (["--long-metrics=uptime"], "uptime"),
+        (["--long-metrics="], ""),
+    ],
+)
+def test_what_each_port_takes_means_of_is_kept_long(argv: list[str], metrics: str) -> None:
+    assert build(*argv).store.long_metrics == tuple(metrics.split())
+
+
 def test_serving_nothing_at_all_is_refused() -> None:
     assert faults_of("--secure-port=0") == [
         "--secure-port: got 0, want a port, or --heapster-port beside it: nothing would be served"
