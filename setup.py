@@ -36,6 +36,7 @@ EXTENSIONS = [
     "heapfast._kernels",
     "heapfast._pack",
     "heapfast._ring",
+    "heapfast._side",
     "heapfast._rates",
     "heapfast._enrich",
     "heapfast._sums",

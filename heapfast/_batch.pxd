@@ -37,6 +37,16 @@ cdef struct frame_t:
     uint32_t* answer           # which call of ingest it came with last
     uint8_t* renewed           # pods: 1 = the answers told another UID than those before
     uint8_t* flags             # ENTITY_*
+    # Only where a side source is scraped beside the main one (see _side.pxd), and not on resources
+    uint8_t has_side
+    uint8_t* origin            # ORIGIN_*, as bits
+    uint8_t* answered          # nodes, only while open: ORIGIN_* of the answers that their targets gave
+    int64_t* side_sample_ns    # as sample_ns, of what the side source said
+    int64_t* side_start_ns     # as start_ns
+    int64_t* side_since_ns     # as since_ns
+    int64_t* side_came_ns      # stamp of the batch that the side source's answer came for; time_zero() = none
+    int64_t* main_sample_ns    # sample_ns and start_ns as the main source said them: in those two, the side source's
+    int64_t* main_start_ns     # fill the gaps
     # Children by kind, present ones only: child[k][first[k][slot] : first[k][slot + 1]], ascending by slot
     uint32_t* first[N_KINDS]
     uint32_t* child[N_KINDS]
@@ -81,6 +91,7 @@ cdef class Batch:
         readonly uint64_t seq             # counts batches from 1, without gaps
         readonly bint closed
         readonly bint has_schedulable     # nodes carry the label `schedulable` (cAdvisor source)
+        readonly int64_t side_ns          # resolution of the side source; 0 = there is none
         frame_t frame[N_KINDS]
         Metrics metrics
         Ledger ledger

@@ -91,6 +91,18 @@ cdef int frame_reserve(frame_t* frame, int kind, uint32_t n) noexcept nogil:
             fill_i64(frame.sample_ns, old, cap, time_zero())
             fill_i64(frame.start_ns, old, cap, time_zero())
             memset(frame.node + old, 0xFF, <size_t>(cap - old) * 4)          # SLOT_NONE
+        if frame.has_side:
+            if more(<void**>&frame.side_sample_ns, cap, 8) or more(<void**>&frame.side_start_ns, cap, 8):
+                return -1
+            if more(<void**>&frame.origin, cap, 1):
+                return -1
+            fill_i64(frame.side_sample_ns, old, cap, time_zero())
+            fill_i64(frame.side_start_ns, old, cap, time_zero())
+            memset(frame.origin + old, 0, cap - old)
+            if kind == KIND_NODE:
+                if more(<void**>&frame.answered, cap, 1):
+                    return -1
+                memset(frame.answered + old, 0, cap - old)
         for m in range(N_METRICS):
             if frame.column[m] != NULL:
                 if more(<void**>&frame.column[m], cap, 8):
@@ -117,8 +129,10 @@ cdef int64_t* frame_column(frame_t* frame, int metric) noexcept nogil:
 cdef void frame_seal(frame_t* frame) noexcept nogil:
     free(frame.answer)
     free(frame.renewed)
+    free(frame.answered)
     frame.answer = NULL
     frame.renewed = NULL
+    frame.answered = NULL
 
 
 cdef void frame_clear(frame_t* frame) noexcept nogil:
@@ -145,6 +159,14 @@ cdef void frame_clear(frame_t* frame) noexcept nogil:
     free(frame.answer)
     free(frame.renewed)
     free(frame.flags)
+    free(frame.origin)
+    free(frame.answered)
+    free(frame.side_sample_ns)
+    free(frame.side_start_ns)
+    free(frame.side_since_ns)
+    free(frame.side_came_ns)
+    free(frame.main_sample_ns)
+    free(frame.main_start_ns)
     for i in range(N_KINDS):
         free(frame.first[i])
         free(frame.child[i])
@@ -278,11 +300,15 @@ cdef class Ledger:
 cdef class Batch:
     """All samples of one tick. Made by the store; see _batch.pxd for what is in it."""
 
-    def __cinit__(self, Metrics metrics, Ledger ledger, uint64_t seq, bint has_schedulable):
+    def __cinit__(self, Metrics metrics, Ledger ledger, uint64_t seq, bint has_schedulable, int64_t side_ns=0):
+        cdef int kind
         self.metrics = metrics
         self.ledger = ledger
         self.seq = seq
         self.has_schedulable = has_schedulable
+        self.side_ns = side_ns
+        for kind in range(KIND_NODE, KIND_SYS_CONTAINER + 1):
+            self.frame[kind].has_side = side_ns > 0
         ledger.add(seq)
 
     def __dealloc__(self):

@@ -16,6 +16,7 @@ from heapfast._entities cimport Entities, table_t
 from heapfast._pack cimport pack_column, packed_t
 from heapfast._rates cimport add_rates
 from heapfast._ring cimport Packed
+from heapfast._side cimport carry_side, show_side_times
 from heapfast._sums cimport sum_cluster, sum_namespaces, sum_nodes, sum_pods
 from heapfast._text cimport text_t
 from heapfast._types cimport (
@@ -164,7 +165,11 @@ cdef class Closing:
         if self._identify_all():
             return -1
         started = self._note(PROCESSOR_POD_ENRICHER, started)
+        if self.batch.side_ns and carry_side(self.batch, self.former):
+            return -1
         if self.former is not None and add_rates(self.batch, self.former):
+            return -1
+        if self.batch.side_ns and show_side_times(self.batch):
             return -1
         started = self._note(PROCESSOR_RATES, started)
         if enrich_pods(self.batch, self.entities):

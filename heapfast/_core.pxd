@@ -2,7 +2,7 @@
 
 Everything here belongs to the loop, except a Closing between swap and commit.
 """
-from heapfast._batch cimport Batch, Ledger, Metrics
+from heapfast._batch cimport Batch, Ledger, Metrics, frame_t
 from heapfast._closing cimport Closing
 from heapfast._entities cimport Entities, owner_t, table_t
 from heapfast._latest cimport Latest
@@ -23,6 +23,7 @@ cdef class Store:
         readonly Latest latest
         set long_custom                    # names of custom metrics that are of the long class, seen or not
         bint has_schedulable
+        readonly int64_t side_ns           # resolution of the side source; 0 = there is none
         uint32_t last_namespace            # of the row before: rows come in runs of a namespace's pods
         readonly uint64_t ingested_rows
         readonly uint64_t ingested_targets
@@ -35,7 +36,11 @@ cdef class Store:
     cdef bint _is_named(self, int kind, uint32_t slot, span_t name) noexcept
     cdef int _ingest_uid(self, uint32_t pod, uint32_t uid_hash, row_t* row) except -1
     cdef uint32_t _accelerator(self, owner_t owner, resource_row_t* resource) except? 0xFFFFFFFE
-    cdef int _ingest_row(self, Rows rows, row_t* row, uint32_t node, int64_t now_ns) except -1
+    cdef int _ingest_row(self, Rows rows, row_t* row, uint32_t node, int64_t now_ns, int origin) except -1
+    cdef uint32_t _begin_side(
+        self, frame_t* f, int kind, uint32_t slot, const row_t* row, uint32_t node, int origin
+    ) noexcept
+    cdef void _note_carried(self) noexcept
     cdef int _ingest_resources(self, Rows rows, row_t* row, int kind, uint32_t slot) except -1
     cdef int _ingest_customs(self, Rows rows, row_t* row, int kind, uint32_t slot) except -1
     cdef int _reserve(self, int kind, uint32_t slot) except -1

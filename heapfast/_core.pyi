@@ -21,6 +21,7 @@ TIME_ZERO_NS: int
 class Store:
     ingested_rows: int
     ingested_targets: int
+    side_ns: int
     latest: Latest
     def __init__(
         self,
@@ -30,6 +31,7 @@ class Store:
         long_metrics: Iterable[str] = ("cpu/usage_rate", "memory/usage"),
         schedulable: bool = False,
         resolution_ns: int = 60_000_000_000,
+        side_ns: int = 0,
     ) -> None: ...
 
     # Who is there, as the API server says. Each call costs what it names.
@@ -64,7 +66,7 @@ class Store:
     def remove_pod(self, namespace: str, name: str) -> int: ...
 
     # Samples. One step on the loop; no reader sees half of it.
-    def ingest(self, rows: Rows, node: int, now_ns: int) -> int: ...
+    def ingest(self, rows: Rows, node: int, now_ns: int, is_side: bool = False) -> int: ...
 
     # The tick: make_spare, prepare (thread), swap, run (thread), commit.
     def make_spare(self) -> Spare: ...

@@ -25,6 +25,7 @@ from heapfast._batch cimport (
 from heapfast._closing cimport CLOSING_DONE, CLOSING_RUNNING, Closing, Spare
 from heapfast._entities cimport Entities, container_spec_t, owner_t, pod_spec_t, table_t, text_hash
 from heapfast._ring cimport Ring
+from heapfast._side cimport is_main_metric, main_metrics
 from heapfast._text cimport text_is, text_str, text_t
 from heapfast._types cimport (
     KIND_CLUSTER,
@@ -43,6 +44,8 @@ from heapfast._types cimport (
     N_KINDS,
     N_METRICS,
     N_STANDARD,
+    ORIGIN_MAIN,
+    ORIGIN_SIDE,
     PRESENT_SCRAPED,
     RESOURCE_ACCELERATOR,
     RESOURCE_DISK,
@@ -56,6 +59,7 @@ from heapfast._types cimport (
     uint8_t,
     uint32_t,
     uint64_t,
+    whole_ms,
 )
 from heapfast.wire._rows cimport Rows, custom_row_t, resource_row_t, row_t
 
@@ -93,6 +97,7 @@ cdef class Store:
         long_metrics: names from the catalogue, or of custom metrics ("custom/...").
         resolution_ns: how often a target is scraped; the latest view tells fresh and stale by it.
         schedulable: nodes carry the label `schedulable` (as Heapster's cAdvisor source has it).
+        side_ns: how often the side source of each target is scraped (see _side.pxd); 0 when there is none.
 
     Raises:
         StoreError: a long metric that is not in the catalogue, or a span that is not positive.
@@ -106,6 +111,7 @@ cdef class Store:
         long_metrics=("cpu/usage_rate", "memory/usage"),
         bint schedulable=False,
         int64_t resolution_ns=60 * SECOND_NS,
+        int64_t side_ns=0,
     ):
         if long_retention_ns <= 0 or short_retention_ns <= 0:
             raise StoreError(
@@ -125,7 +131,8 @@ cdef class Store:
         cdef bytes cluster = b"cluster"
         self.entities.find_or_add(KIND_CLUSTER, owned_by(SLOT_NONE), cluster, <uint32_t>len(cluster))
         self.latest = Latest(self.entities, resolution_ns)
-        self.open = Batch(self.metrics, self.ledger, 1, schedulable)
+        self.side_ns = side_ns
+        self.open = Batch(self.metrics, self.ledger, 1, schedulable, side_ns)
 
     # -- who is there: the API server's word -----------------------------------------------------
 
@@ -315,12 +322,13 @@ cdef class Store:
 
     # -- samples ---------------------------------------------------------------------------------
 
-    def ingest(self, Rows rows, int64_t node, int64_t now_ns):
+    def ingest(self, Rows rows, int64_t node, int64_t now_ns, bint is_side=False):
         """Takes the rows of one target into the open batch and the latest view.
 
         Args:
             node: slot of the API node whose target answered; -1 when there is none.
             now_ns: wall time of decoding, which uptime is measured against (Q8).
+            is_side: they are the side source's, and no part of the latest view.
 
         Returns:
             How many rows were taken. Cost: about 0.1 microseconds a value.
@@ -333,15 +341,21 @@ cdef class Store:
             node_slot = <uint32_t>node
             # Batches name it as the node of all these, so its slot must outlive them.
             self.entities.table[KIND_NODE].last_seen[node] = <uint32_t>self.open.seq
+        if is_side and not self.side_ns:
+            raise StoreError("BUG: rows of a side source, where there is none")
         self.last_namespace = SLOT_NONE
         self.ingested_targets += 1
-        self.latest.begin(node_slot, now_ns)
+        if self.side_ns and node_slot != SLOT_NONE:
+            self._reserve(KIND_NODE, node_slot)
+            self.open.frame[KIND_NODE].answered[node_slot] |= ORIGIN_SIDE if is_side else ORIGIN_MAIN
+        if not is_side:
+            self.latest.begin(node_slot, now_ns)
         for i in range(rows.n_rows):
-            self._ingest_row(rows, &rows.row[i], node_slot, now_ns)
+            self._ingest_row(rows, &rows.row[i], node_slot, now_ns, ORIGIN_SIDE if is_side else ORIGIN_MAIN)
         self.ingested_rows += rows.n_rows
         return rows.n_rows
 
-    cdef int _ingest_row(self, Rows rows, row_t* row, uint32_t node, int64_t now_ns) except -1:
+    cdef int _ingest_row(self, Rows rows, row_t* row, uint32_t node, int64_t now_ns, int origin) except -1:
         cdef int kind = row.kind
         cdef uint32_t slot, owner = SLOT_NONE, uid_hash = 0
         cdef table_t* t
@@ -379,16 +393,21 @@ cdef class Store:
         t = &self.entities.table[kind]
         f = &self.open.frame[kind]
         t.last_seen[slot] = <uint32_t>self.open.seq
-        f.node[slot] = node
-        f.answer[slot] = <uint32_t>self.ingested_targets
-        if f.present[slot] == PRESENT_SCRAPED:
-            # A second target reports it in the same tick (a pod that moved): the later answer stands alone.
-            for m in range(N_METRICS):
-                if f.column[m] != NULL:
-                    f.column[m][slot] = absent_i64()
+        if f.has_side:
+            present &= self._begin_side(f, kind, slot, row, node, origin)
+        else:
+            f.node[slot] = node
+            f.answer[slot] = <uint32_t>self.ingested_targets
+            if f.present[slot] == PRESENT_SCRAPED:
+                # A second target reports it in the same tick (a pod that moved): the later answer stands alone.
+                for m in range(N_METRICS):
+                    if f.column[m] != NULL:
+                        f.column[m][slot] = absent_i64()
+            f.sample_ns[slot] = row.sample_ns
+            f.start_ns[slot] = row.start_ns
+            if row.start_ns != time_zero():
+                column_of(f, M_UPTIME)[slot] = whole_ms(<int64_t>(<uint64_t>now_ns - <uint64_t>row.start_ns))
         f.present[slot] = PRESENT_SCRAPED
-        f.sample_ns[slot] = row.sample_ns
-        f.start_ns[slot] = row.start_ns
         if kind == KIND_POD or kind == KIND_POD_CONTAINER:
             # 0 stands for "no UID said".
             uid_hash = text_hash(row.uid.ptr, row.uid.len) | 1 if row.uid.len else 0
@@ -398,12 +417,12 @@ cdef class Store:
             if row.has_image:
                 self.entities.set_text(&t.own_image[slot], row.image.ptr, row.image.len, True)
                 f.image[slot] = t.own_image[slot]
-        if row.start_ns != time_zero():
-            column_of(f, M_UPTIME)[slot] = whole_ms(<int64_t>(<uint64_t>now_ns - <uint64_t>row.start_ns))
         for m in range(M_UPTIME + 1, N_STANDARD):
             if present & (1 << m):
                 column_of(f, m)[slot] = row.value[m]
-        if kind == KIND_NODE:
+        if origin == ORIGIN_SIDE:
+            pass
+        elif kind == KIND_NODE:
             # It is asked for under the name that the API server gives it, whatever it calls itself.
             self.latest.take_node(slot if node == SLOT_NONE else node, row)
         elif kind == KIND_POD_CONTAINER:
@@ -413,6 +432,31 @@ cdef class Store:
         if row.custom_count:
             self._ingest_customs(rows, row, kind, slot)
         return 0
+
+    cdef uint32_t _begin_side(
+        self, frame_t* f, int kind, uint32_t slot, const row_t* row, uint32_t node, int origin
+    ) noexcept:
+        """Where two sources tell of one entity: takes the times of one of them; returns which metrics it may say."""
+        cdef bint is_main = origin == ORIGIN_MAIN
+        cdef int m
+        if f.origin[slot] & origin:
+            # As with a single source, the later of two answers stands alone; what the other source said stays.
+            for m in range(N_METRICS):
+                if f.column[m] != NULL and is_main_metric(kind, m) == is_main:
+                    f.column[m][slot] = absent_i64()
+        f.origin[slot] |= <uint8_t>origin
+        if is_main:
+            f.node[slot] = node
+            f.sample_ns[slot] = row.sample_ns
+            f.start_ns[slot] = row.start_ns
+            return main_metrics(kind)
+        if not f.origin[slot] & ORIGIN_MAIN:
+            f.node[slot] = node
+        # Resources are of the side source, and so is what tells them from those of an answer before.
+        f.answer[slot] = <uint32_t>self.ingested_targets
+        f.side_sample_ns[slot] = row.sample_ns
+        f.side_start_ns[slot] = row.start_ns
+        return ~main_metrics(kind)
 
     cdef bint _is_named(self, int kind, uint32_t slot, span_t name) noexcept:
         cdef text_t* text = self.entities.table[kind].name[slot]
@@ -506,7 +550,9 @@ cdef class Store:
     def make_spare(self):
         """An empty batch to swap in, to be filled by Spare.prepare (in a thread) before `swap`."""
         cdef int kind
-        cdef Spare spare = Spare(Batch(self.metrics, self.ledger, self.open.seq + 1, self.has_schedulable))
+        cdef Spare spare = Spare(
+            Batch(self.metrics, self.ledger, self.open.seq + 1, self.has_schedulable, self.side_ns)
+        )
         for kind in range(N_KINDS):
             spare.n[kind] = self.entities.table[kind].n
             spare.like[kind] = &self.open.frame[kind]
@@ -570,6 +616,8 @@ cdef class Store:
         cdef int kind
         cdef uint32_t slot
         cdef table_t* t
+        if self.side_ns:
+            self._note_carried()
         for kind in (KIND_RESOURCE, KIND_SYS_CONTAINER, KIND_POD_CONTAINER, KIND_POD, KIND_NODE, KIND_NAMESPACE):
             t = &self.entities.table[kind]
             for slot in range(t.n):
@@ -582,6 +630,20 @@ cdef class Store:
                     self.entities.remove(kind, slot)
                     self.latest.forget(kind, slot)
         return 0
+
+    cdef void _note_carried(self) noexcept:
+        """What was carried into the newest batch (see _side.pxd) keeps its slot while that is in memory."""
+        cdef Batch newest = self.ring.newest
+        cdef table_t* t
+        cdef frame_t* f
+        cdef int kind
+        cdef uint32_t slot
+        for kind in range(KIND_NODE, N_KINDS):
+            t = &self.entities.table[kind]
+            f = &newest.frame[kind]
+            for slot in range(f.n):
+                if f.present[slot] == PRESENT_SCRAPED and t.last_seen[slot] < <uint32_t>newest.seq:
+                    t.last_seen[slot] = <uint32_t>newest.seq
 
     # -- questions -------------------------------------------------------------------------------
 
@@ -766,11 +828,6 @@ cdef class Store:
             "ingested_rows": self.ingested_rows,
             "ingested_targets": self.ingested_targets,
         }
-
-
-cdef inline int64_t whole_ms(int64_t ns) noexcept nogil:
-    """Truncated toward zero, also when a kubelet's clock is ahead of ours."""
-    return ns // 1_000_000 if ns >= 0 else -<int64_t>(-<uint64_t>ns // 1_000_000)
 
 
 cdef inline Py_ssize_t names_of(int kind) noexcept nogil:

@@ -1,15 +1,17 @@
 """Rates of one batch against the one before it (see _rates.pxd).
 
 In      cumulative columns, sample and start times of two batches
-Out     columns of rates, since_ns
+Out     columns of rates, since_ns, side_since_ns
 Callers _closing
 Source  spec/heapster-pipeline.md 5.1, with Q2 and Q3 mended; the loops are _kernels'
 Never   gives a rate across two UIDs, two start times, or a counter that fell
 """
 from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memset
 
 from heapfast._batch cimport Batch, frame_column, frame_t
 from heapfast._kernels cimport SAME_SAMPLE, counter_rate, cpu_rate, elapsed_between, keep_rate
+from heapfast._side cimport main_metrics
 from heapfast._types cimport (
     KIND_NODE,
     KIND_POD,
@@ -43,6 +45,33 @@ from heapfast._types cimport (
 cdef int64_t KEEP_RATE_NS = 60_000_000_000
 
 
+# When the samples of one source were taken. Borrowed from the frame; `since_ns` is NULL in the first batch.
+cdef struct times_t:
+    const int64_t* sample_ns
+    const int64_t* start_ns
+    const int64_t* since_ns
+
+
+cdef inline times_t main_times(const frame_t* f) noexcept nogil:
+    cdef times_t out
+    # Without a side source, and in a batch that was restored, there is one pair of times.
+    out.sample_ns = f.sample_ns if f.main_sample_ns == NULL else f.main_sample_ns
+    out.start_ns = f.start_ns if f.main_start_ns == NULL else f.main_start_ns
+    out.since_ns = f.since_ns
+    return out
+
+
+cdef inline times_t side_times(const frame_t* f) noexcept nogil:
+    """Of everything but CPU and memory of nodes and pod containers, where a side source has it: else the main one's."""
+    cdef times_t out
+    if f.origin == NULL:
+        return main_times(f)
+    out.sample_ns = f.side_sample_ns
+    out.start_ns = f.side_start_ns
+    out.since_ns = f.side_since_ns
+    return out
+
+
 cdef int add_rates(Batch batch, Batch former) noexcept nogil:
     # Resources last: their owners' samples must be dated.
     return (
@@ -57,26 +86,32 @@ cdef int add_rates(Batch batch, Batch former) noexcept nogil:
 cdef int add_rates_of(Batch batch, Batch former, int kind) noexcept nogil:
     cdef frame_t* f = &batch.frame[kind]
     cdef frame_t* old = &former.frame[kind]
-    cdef const uint8_t* renewed = batch.frame[KIND_POD].renewed
     cdef uint32_t n = min(f.n, old.n)
-    cdef uint32_t i, pod
     cdef int64_t* elapsed_ns
-    cdef int failed
+    cdef bint has_main = f.origin == NULL or main_metrics(kind) != 0
+    cdef int failed = 0
     if n == 0:
         return 0
     elapsed_ns = <int64_t*>malloc(<size_t>n * sizeof(int64_t))
     if elapsed_ns == NULL:
         return -1
-    elapsed_between(f.sample_ns, f.start_ns, old.sample_ns, old.start_ns, f.present, old.present, n, elapsed_ns)
-    if kind == KIND_POD or kind == KIND_POD_CONTAINER:
-        # A pod that came back under its old name with another UID has no past.
-        for i in range(n):
-            pod = i if kind == KIND_POD else f.parent[i]
-            if renewed[pod]:
-                elapsed_ns[i] = 0
+    if has_main:
+        failed = (
+            time_samples(batch, former, kind, main_times(f), main_times(old), KEEP_RATE_NS, &f.since_ns, elapsed_ns)
+            or add_rate(batch, former, kind, M_CPU_USAGE, M_CPU_USAGE_RATE, n, elapsed_ns)
+        )
+    if f.origin != NULL:
+        failed = failed or time_samples(
+            batch, former, kind, side_times(f), side_times(old), KEEP_RATE_NS + batch.side_ns - 1, &f.side_since_ns,
+            elapsed_ns,
+        )
+        if has_main and old.origin == NULL:
+            # A batch that was restored has the main source's times alone.
+            memset(elapsed_ns, 0, n * sizeof(int64_t))
+    if not has_main:
+        failed = failed or add_rate(batch, former, kind, M_CPU_USAGE, M_CPU_USAGE_RATE, n, elapsed_ns)
     failed = (
-        date_samples(batch, former, kind, n, elapsed_ns)
-        or add_rate(batch, former, kind, M_CPU_USAGE, M_CPU_USAGE_RATE, n, elapsed_ns)
+        failed
         or add_rate(batch, former, kind, M_MEMORY_PAGE_FAULTS, M_MEMORY_PAGE_FAULTS_RATE, n, elapsed_ns)
         or add_rate(batch, former, kind, M_MEMORY_MAJOR_PAGE_FAULTS, M_MEMORY_MAJOR_PAGE_FAULTS_RATE, n, elapsed_ns)
         or add_rate(batch, former, kind, M_NETWORK_RX, M_NETWORK_RX_RATE, n, elapsed_ns)
@@ -88,20 +123,39 @@ cdef int add_rates_of(Batch batch, Batch former, int kind) noexcept nogil:
     return failed
 
 
-cdef int date_samples(Batch batch, Batch former, int kind, uint32_t n, int64_t* elapsed_ns) noexcept nogil:
-    """Notes since when each sample is what it is; one that has stood still for too long keeps no rate."""
+cdef int time_samples(
+    Batch batch,
+    Batch former,
+    int kind,
+    times_t new,               # IN   of one source
+    times_t old,               # IN   its times in the former batch
+    int64_t keep_ns,           # IN   how long a rate stays without a new sample
+    int64_t** since_ns,        # OUT  owned by the caller; made here: stamp of the batch where each sample was new
+    int64_t* elapsed_ns,       # OUT  as elapsed_between says
+) noexcept nogil:
+    """Over what time rates are; a sample that has stood still for too long keeps none."""
     cdef frame_t* f = &batch.frame[kind]
-    cdef frame_t* old = &former.frame[kind]
+    cdef frame_t* old_frame = &former.frame[kind]
+    cdef const uint8_t* renewed = batch.frame[KIND_POD].renewed
+    cdef uint32_t n = min(f.n, old_frame.n)
     cdef uint32_t i
-    f.since_ns = <int64_t*>malloc((<size_t>f.n + 1) * sizeof(int64_t))
-    if f.since_ns == NULL:
+    since_ns[0] = <int64_t*>malloc((<size_t>f.n + 1) * sizeof(int64_t))
+    if since_ns[0] == NULL:
         return -1
+    elapsed_between(
+        new.sample_ns, new.start_ns, old.sample_ns, old.start_ns, f.present, old_frame.present, n, elapsed_ns
+    )
+    if kind == KIND_POD or kind == KIND_POD_CONTAINER:
+        # A pod that came back under its old name with another UID has no past.
+        for i in range(n):
+            if renewed[i if kind == KIND_POD else f.parent[i]]:
+                elapsed_ns[i] = 0
     for i in range(f.n):
-        f.since_ns[i] = batch.timestamp_ns
+        since_ns[0][i] = batch.timestamp_ns
     for i in range(n):
         if elapsed_ns[i] == SAME_SAMPLE:
-            f.since_ns[i] = former.timestamp_ns if old.since_ns == NULL else old.since_ns[i]
-            if batch.timestamp_ns - f.since_ns[i] > KEEP_RATE_NS:
+            since_ns[0][i] = former.timestamp_ns if old.since_ns == NULL else old.since_ns[i]
+            if batch.timestamp_ns - since_ns[0][i] > keep_ns:
                 elapsed_ns[i] = 0
     return 0
 
@@ -138,6 +192,8 @@ cdef int add_disk_rates(Batch batch, Batch former) noexcept nogil:
     cdef uint32_t n = min(f.n, old.n)
     cdef uint32_t i, p
     cdef int64_t* elapsed_ns
+    cdef int64_t keep_ns
+    cdef times_t new_times, old_times
     cdef int failed
     cdef bint has_disks = f.column[M_DISK_IO_READ_BYTES] != NULL or f.column[M_DISK_IO_WRITE_BYTES] != NULL
     if n == 0 or not has_disks:
@@ -150,11 +206,14 @@ cdef int add_disk_rates(Batch batch, Batch former) noexcept nogil:
         owner = &batch.frame[f.parent_kind[i]]
         old_owner = &former.frame[f.parent_kind[i]]
         if f.present[i] and old.present[i] and p < old_owner.n:
+            new_times = side_times(owner)
+            old_times = side_times(old_owner)
             elapsed_between(
-                owner.sample_ns + p, owner.start_ns + p, old_owner.sample_ns + p, old_owner.start_ns + p,
+                new_times.sample_ns + p, new_times.start_ns + p, old_times.sample_ns + p, old_times.start_ns + p,
                 owner.present + p, old_owner.present + p, 1, elapsed_ns + i,
             )
-            if elapsed_ns[i] == SAME_SAMPLE and batch.timestamp_ns - owner.since_ns[p] > KEEP_RATE_NS:
+            keep_ns = KEEP_RATE_NS + (batch.side_ns - 1 if owner.origin != NULL else 0)
+            if elapsed_ns[i] == SAME_SAMPLE and batch.timestamp_ns - new_times.since_ns[p] > keep_ns:
                 elapsed_ns[i] = 0
     failed = (
         add_rate(batch, former, KIND_RESOURCE, M_DISK_IO_READ_BYTES, M_DISK_IO_READ_BYTES_RATE, n, elapsed_ns)

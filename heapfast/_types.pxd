@@ -91,6 +91,13 @@ cdef enum:
     PRESENT_MADE = 3           # made by aggregation: namespaces, the cluster, pods of orphan containers
 
 
+# Which source has told of an entity in a batch, as bits; only where there is a side source (see _side.pxd).
+cdef enum:
+    ORIGIN_MAIN = 1
+    ORIGIN_SIDE = 2
+    ORIGIN_CARRIED = 4         # the side source has, in a batch before
+
+
 # Text that lives elsewhere. Who hands out a span says how long `ptr` stays valid.
 cdef struct span_t:
     const char* ptr            # borrowed; not NUL-terminated; NULL only with len 0
@@ -108,3 +115,8 @@ cdef inline int64_t absent_i64() noexcept nogil:
 # so that differences behave as in spec/heapster-pipeline.md N8.
 cdef inline int64_t time_zero() noexcept nogil:
     return -6795364578871345152
+
+
+# Truncated toward zero, also when a kubelet's clock is ahead of ours.
+cdef inline int64_t whole_ms(int64_t ns) noexcept nogil:
+    return ns // 1_000_000 if ns >= 0 else -<int64_t>(-<uint64_t>ns // 1_000_000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -137,9 +137,11 @@ def _row_key(row: Row) -> tuple[str, ...]:
 class TwoStores(RuleBasedStateMachine):
     """Every call goes to both."""
 
+    options: ClassVar[dict[str, Any]] = {"schedulable": True}
+
     def __init__(self) -> None:
         super().__init__()
-        self.engines: tuple[Engine, Engine] = (Naive(schedulable=True), Compiled(schedulable=True))
+        self.engines: tuple[Engine, Engine] = (Naive(**self.options), Compiled(**self.options))
         self.slots: tuple[dict[str, int], ...] = ({}, {})
         self.answered: set[str] = set()
         self.is_swapped = False
@@ -210,10 +212,10 @@ class TwoStores(RuleBasedStateMachine):
         # Containers of one pod come from one node in each batch: of two, Heapster takes either's labels.
         return NAMESPACES[NODES.index(node_name) ^ self.is_swapped]
 
-    def _ingest(self, name: str, rows: list[Row]) -> None:
+    def _ingest(self, name: str, rows: list[Row], *, is_side: bool = False) -> None:
         self.answered.add(name)
         for engine, slots in zip(self.engines, self.slots, strict=True):
-            engine.ingest(rows, slots[name], self.now_ns)
+            engine.ingest(rows, slots[name], self.now_ns, is_side=is_side)
 
     def _tick(self, late_seconds: int) -> None:
         self.answered.clear()
@@ -272,6 +274,37 @@ def _rounded(value: int | float) -> int | str:
     return value if isinstance(value, int) else f"{value:.12g}"
 
 
+class TwoSources(TwoStores):
+    """The same with a side source: each node is asked by either, by both, or by none, whatever its rhythm may be."""
+
+    options: ClassVar[dict[str, Any]] = {"side_ns": 60 * SECOND_NS}
+
+    @rule(data=st.data(), again=st.booleans())
+    def scrape_and_tick(self, data: st.DataObject, again: bool) -> None:
+        self.now_ns += data.draw(st.sampled_from([1, 15, 15, 15, 30, 60, 139])) * SECOND_NS
+        for name in sorted(self.slots[0]) * (2 if again else 1):
+            for is_side in data.draw(st.sampled_from([(False,), (False,), (False, True), (True,), (True, False), ()])):
+                self._answer(data, name, is_side=is_side)
+        self._tick(data.draw(st.sampled_from([0, 0, 5])))
+
+    @precondition(lambda self: self.slots[0])
+    @rule(data=st.data())
+    def scrape_one(self, data: st.DataObject) -> None:
+        self._answer(data, data.draw(st.sampled_from(sorted(self.slots[0]))), is_side=data.draw(st.booleans()))
+
+    def _answer(self, data: st.DataObject, name: str, *, is_side: bool) -> None:
+        rows = data.draw(answers(self.now_ns, self._namespace_on(name)))
+        if not is_side:
+            rows = [row for row in rows if row["kind"] in ("node", "pod_container")]
+        for row in rows:
+            row.pop("image", None)
+            if not is_side:
+                # As /metrics/resource has it, but for counters that are not its to say.
+                row.update(resources=[], custom=[])
+        self._ingest(name, rows, is_side=is_side)
+
+
+TestTwoSources = TwoSources.TestCase
 TestTwoStores = TwoStores.TestCase
 TestTwoStores.settings = settings(
     max_examples=250,
@@ -282,3 +315,4 @@ TestTwoStores.settings = settings(
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+TestTwoSources.settings = settings(TestTwoStores.settings, max_examples=80)

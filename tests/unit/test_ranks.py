@@ -42,7 +42,20 @@ RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 
 #: The modules beside _core that it has grown into; from outside they count as _core.
 CORE = frozenset(
-    ("_core", "_entities", "_batch", "_kernels", "_pack", "_ring", "_rates", "_enrich", "_sums", "_closing", "_latest")
+    (
+        "_core",
+        "_entities",
+        "_batch",
+        "_kernels",
+        "_pack",
+        "_ring",
+        "_side",
+        "_rates",
+        "_enrich",
+        "_sums",
+        "_closing",
+        "_latest",
+    )
 )
 
 #: Files that lie side by side in heapfast/ itself are one folder.

@@ -43,14 +43,18 @@ def date_samples(sets: Sets, timestamp_ns: int) -> None:
         metric_set.since_ns = timestamp_ns
 
 
-def add_rates(new: Sets, old: Sets) -> None:
-    """Rates of every entity that both batches have (5.1.3).
-
-    Where there is no new sample, rates stay for a while (design.md 4).
-    """
-    pod_sums = {
+def summed_rates(old: Sets) -> set[str]:
+    """What pods of the former batch have as sums over containers, and will be summed again."""
+    return {
         metric for old_set in old.values() if old_set.labels["type"] == "pod_container" for metric in old_set.metrics
     }
+
+
+def add_rates(new: Sets, old: Sets, pod_sums: set[str], keep_ns: int = KEEP_RATE_NS) -> None:
+    """Rates of every entity that both batches have (5.1.3).
+
+    Where there is no new sample, rates stay for a while (design.md 4), but for `pod_sums` of pods.
+    """
     for name, new_set in new.items():
         old_set = old.get(name)
         if old_set is None:
@@ -58,7 +62,7 @@ def add_rates(new: Sets, old: Sets) -> None:
         if new_set.scrape_ns == old_set.scrape_ns != TIME_ZERO_NS and new_set.start_ns == old_set.start_ns:
             now_ns = new_set.since_ns
             new_set.since_ns = old_set.since_ns
-            if now_ns - new_set.since_ns <= KEEP_RATE_NS:
+            if now_ns - new_set.since_ns <= keep_ns:
                 _keep_rates(new_set, old_set, pod_sums if new_set.labels["type"] == "pod" else set())
             continue
         if new_set.scrape_ns <= old_set.scrape_ns or new_set.start_ns != old_set.start_ns:

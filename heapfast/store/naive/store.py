@@ -23,6 +23,7 @@ from heapfast.store.naive.model import (
     PodObject,
     Value,
 )
+from heapfast.store.naive.side import Sides, close_sides, own_metrics, tells_of
 from heapfast.units import NS_PER_SECOND, TIME_ZERO_NS
 
 #: What the dicts of Rows.to_dicts() call the values of a resource, by prefix of their metrics.
@@ -64,6 +65,7 @@ class NaiveStore:
         short_retention_ns: int = 140 * NS_PER_SECOND,
         long_metrics: Iterable[str] = ("cpu/usage_rate", "memory/usage"),
         schedulable: bool = False,
+        side_ns: int = 0,
     ) -> None:
         self._long_retention_ns = long_retention_ns
         self._short_retention_ns = short_retention_ns
@@ -75,6 +77,9 @@ class NaiveStore:
         self._slots: dict[tuple[Kind, tuple[str, ...]], int] = {}
         self._names: dict[tuple[Kind, int], tuple[str, ...]] = {}
         self._open: rules.Sets = {}
+        self._open_side: rules.Sets = {}
+        self._sides = Sides(side_ns) if side_ns else None
+        self._answered: set[str] = set()
         self._previous: NaiveBatch | None = None
         self._short: list[NaiveBatch] = []
         self._long: list[_LongEntry] = []
@@ -147,13 +152,14 @@ class NaiveStore:
 
     # --- samples --------------------------------------------------------------------------------
 
-    def ingest(self, rows: Iterable[Row], node: int, now_ns: int) -> int:
+    def ingest(self, rows: Iterable[Row], node: int, now_ns: int, is_side: bool = False) -> int:
         """Takes one target's answer into the open batch; a second answer replaces what it names again.
 
         Args:
             rows: the answer, as Rows.to_dicts() gives it: one row a key.
             node: slot of the API node whose target answered.
             now_ns: when it was decoded; uptimes are measured to here.
+            is_side: the rows are the side source's.
 
         Returns:
             The number of metric sets taken.
@@ -169,7 +175,13 @@ class NaiveStore:
         for row in rows:
             kind, names = _entity_of(row, node_name)
             taken[key(kind, *names)] = self._set_of(row, kind, names, api_node, now_ns)
-        self._open |= taken
+        if self._sides is not None:
+            taken = {name: own_metrics(metric_set, is_side=is_side) for name, metric_set in taken.items()}
+        if is_side:
+            self._open_side |= taken
+        else:
+            self._open |= taken
+            self._answered.add(api_node.name)
         return len(taken)
 
     def _set_of(self, row: Row, kind: Kind, names: tuple[str, ...], api_node: NodeObject, now_ns: int) -> MetricSet:
@@ -208,11 +220,9 @@ class NaiveStore:
         previous = self._previous
         if previous is not None and timestamp_ns <= previous.timestamp_ns:
             raise StoreError(f"cannot close a batch stamped {timestamp_ns}: want later than {previous.timestamp_ns}")
-        sets, self._open = self._open, {}
+        former = previous.metric_sets if previous is not None else {}
+        sets = self._take_open(former, timestamp_ns)
         batch = self._previous = NaiveBatch(timestamp_ns, sets)
-        rules.date_samples(sets, timestamp_ns)
-        if previous is not None:
-            rules.add_rates(sets, previous.metric_sets)
         rules.enrich_pods(sets, self._pods)
         rules.enrich_namespaces(sets, self._namespaces)
         rules.aggregate_pods(sets)
@@ -221,6 +231,34 @@ class NaiveStore:
         rules.aggregate_cluster(sets)
         rules.add_node_shares(sets, self._nodes.values())
         return batch
+
+    def _take_open(self, former: rules.Sets, timestamp_ns: int) -> rules.Sets:
+        """What the window's answers have made, with rates against the former batch."""
+        sets, self._open = self._open, {}
+        side, self._open_side = self._open_side, {}
+        if self._sides is None:
+            rules.date_samples(sets, timestamp_ns)
+            rules.add_rates(sets, former, rules.summed_rates(former))
+            return sets
+        old_main, answered = self._sides.main, self._answered
+        self._answered = set()
+
+        def is_still_there(name: str, said: MetricSet) -> bool:
+            node = former[name].labels["nodename"]
+            if node not in self._nodes:
+                return False
+            kind = said.labels["type"]
+            if kind not in ("pod", "pod_container"):
+                return True
+            pod = self._pods.get((said.labels["namespace_name"], said.labels["pod_name"]))
+            if (said.labels["pod_id"] if pod is None else pod.uid) != former[name].labels["pod_id"]:
+                return False
+            has, had = (tells_of(of, name, kind) for of in (sets, old_main))
+            if kind == "pod_container" and has and had and sets[name].start_ns != old_main[name].start_ns:
+                return False
+            return has or not had or node not in answered
+
+        return close_sides(self._sides, sets, side, former, timestamp_ns, is_still_there)
 
     def commit(self, batch: NaiveBatch, now_ns: int) -> NaiveBatch:
         """Appends a closed batch, after letting go of what is too old at `now_ns` (6.1)."""

@@ -42,9 +42,9 @@ class Cluster:
     def put_web(self, *containers: Spec, uid: str = "uid-1") -> int:
         return self.store.put_pod(*WEB, uid=uid, labels="app:web", containers=containers)
 
-    def ingest(self, *rows: Row, node: int | None = None, now: int | None = None) -> int:
+    def ingest(self, *rows: Row, node: int | None = None, now: int | None = None, is_side: bool = False) -> int:
         slot = self.n1 if node is None else node
-        return self.store.ingest(rows_of(list(rows)), slot, self.at if now is None else now)
+        return self.store.ingest(rows_of(list(rows)), slot, self.at if now is None else now, is_side)
 
     def swap(self) -> Closing:
         self.at += 15 * SECOND_NS

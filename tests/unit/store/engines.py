@@ -30,7 +30,7 @@ class Engine(Protocol):
     name: str
     store: Any
 
-    def ingest(self, rows: list[Row], node: int, now_ns: int) -> None: ...
+    def ingest(self, rows: list[Row], node: int, now_ns: int, *, is_side: bool = False) -> None: ...
     def ingest_answer(self, rows: Rows, node: int, now_ns: int) -> None: ...
     def tick(self, timestamp_ns: int, now_ns: int) -> Sets: ...
     def series(self, metric: str, kind: Kind, *names: str, start_ns: int, end_ns: int) -> Series: ...
@@ -47,8 +47,8 @@ class Naive:
     def __init__(self, **options: Any) -> None:
         self.store = NaiveStore(**options)
 
-    def ingest(self, rows: list[Row], node: int, now_ns: int) -> None:
-        self.store.ingest(rows, node, now_ns)
+    def ingest(self, rows: list[Row], node: int, now_ns: int, *, is_side: bool = False) -> None:
+        self.store.ingest(rows, node, now_ns, is_side)
 
     def ingest_answer(self, rows: Rows, node: int, now_ns: int) -> None:
         self.store.ingest(rows.to_dicts(), node, now_ns)
@@ -73,8 +73,8 @@ class Compiled:
     def __init__(self, **options: Any) -> None:
         self.store = Store(**options)
 
-    def ingest(self, rows: list[Row], node: int, now_ns: int) -> None:
-        self.ingest_answer(rows_of(rows), node, now_ns)
+    def ingest(self, rows: list[Row], node: int, now_ns: int, *, is_side: bool = False) -> None:
+        self.store.ingest(rows_of(rows), node, now_ns, is_side)
 
     def ingest_answer(self, rows: Rows, node: int, now_ns: int) -> None:
         self.store.ingest(rows, node, now_ns)
