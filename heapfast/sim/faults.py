@@ -1,6 +1,7 @@
 """What can be wrong with a simulated kubelet, and which kubelets it is wrong with.
 
-In      "TARGET=KIND[:NUMBER]": TARGET is a node name, a glob ("node-00*", "*") or a percentage ("5%")
+In      "TARGET=KIND[:NUMBER][@PATH]": TARGET is a node name, a glob ("node-00*", "*") or a percentage ("5%"); where
+        there is a PATH such as /stats/summary, all others answer as if nothing were wrong
 Out     per node a Fault, or none; bodies made wrong on purpose
 Callers options (checks the texts), main, kubelet (asks before each answer), control (switches at run time)
 Never   touches a socket: how to hang or to trickle is the kubelet's business
@@ -42,8 +43,9 @@ KINDS: Final = {
     "clock-jump": ("shows times that are NUMBER seconds off", 3600.0),
     "restart": ("starts all counters again from zero, once", 0.0),
 }
+_OF_WHOLE_NODES: Final = ("clock-jump", "restart")
 _STATUS_KIND: Final = re.compile(r"[345][0-9][0-9]")
-_SPEC: Final = re.compile(r"(?P<target>[^=]+)=(?P<kind>[a-z0-9-]+)(?::(?P<number>-?[0-9.]+))?")
+_SPEC: Final = re.compile(r"(?P<target>[^=]+)=(?P<kind>[a-z0-9-]+)(?::(?P<number>-?[0-9.]+))?(?:@(?P<path>/\S+))?")
 
 _JSON_COUNTER: Final = re.compile(rb'("usageCoreNanoSeconds"|"total"): ([0-9]+)')
 _PAGE: Final = b"<!DOCTYPE html>\n<title>Log in</title>\n"
@@ -64,21 +66,22 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class FaultSpec(msgspec.Struct, frozen=True):
-    """Which nodes, and what."""
+    """Which nodes, what, and where; a path of "" is every path."""
 
     target: str
     fault: Fault
+    path: str = ""
 
 
 def parse_fault(text: str) -> FaultSpec:
-    """Reads "TARGET=KIND[:NUMBER]".
+    """Reads "TARGET=KIND[:NUMBER][@PATH]".
 
     Raises:
         ConfigError: the text, or its percentage, is not one.
     """
     match = _SPEC.fullmatch(text)
     if match is None:
-        raise ConfigError(f"cannot read fault: got {text!r}, want TARGET=KIND or TARGET=KIND:NUMBER")
+        raise ConfigError(f"cannot read fault: got {text!r}, want TARGET=KIND[:NUMBER][@PATH]")
     kind, target = match["kind"], match["target"]
     if kind not in KINDS and not _STATUS_KIND.fullmatch(kind):
         raise ConfigError(f"cannot read fault {text!r}: got kind {kind!r}, want a status or {', '.join(KINDS)}")
@@ -88,7 +91,10 @@ def parse_fault(text: str) -> FaultSpec:
         number = float(match["number"]) if match["number"] else KINDS.get(kind, ("", 0.0))[1]
     except ValueError as error:
         raise ConfigError(f"cannot read fault {text!r}: got number {match['number']!r}") from error
-    return FaultSpec(target, Fault(kind, number))
+    path = (match["path"] or "").rstrip("/")
+    if path and kind in _OF_WHOLE_NODES:
+        raise ConfigError(f"cannot read fault {text!r}: got the path {path}, want none: {kind} is of a whole node")
+    return FaultSpec(target, Fault(kind, number), path)
 
 
 def _percentage(target: str) -> float:
@@ -102,14 +108,16 @@ def _percentage(target: str) -> float:
 
 
 class Faults:
-    """The faults of a cluster's nodes, one a node: the last one set counts."""
+    """The faults of a cluster's nodes, one a node and path: the last one set counts."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._by_node: dict[str, Fault] = {}
+        self._by_node: dict[str, dict[str, Fault]] = {}
 
-    def find(self, node: str) -> Fault | None:
-        return self._by_node.get(node)
+    def find(self, node: str, path: str = "") -> Fault | None:
+        """What is wrong with a path of a node: its own fault, or that of every path."""
+        faults = self._by_node.get(node, {})
+        return faults.get(path.rstrip("/")) or faults.get("")
 
     def set(self, spec: FaultSpec, now_ms: int) -> list[str]:
         """Makes the fault so from now on; returns the names of the nodes it hit."""
@@ -118,12 +126,12 @@ class Faults:
             host = self._cluster.get_host(name)
             host.clock_offset_ms = 0
             if spec.fault.kind == "restart":
-                self._by_node.pop(name, None)
+                self._by_node.get(name, {}).pop("", None)
                 self._cluster.restart(host, now_ms)
                 continue
             if spec.fault.kind == "clock-jump":
                 host.clock_offset_ms = round(spec.fault.number * 1000)
-            self._by_node[name] = spec.fault
+            self._by_node.setdefault(name, {})[spec.path] = spec.fault
         return names
 
     def clear(self, target: str = "*") -> list[str]:
@@ -144,8 +152,8 @@ class Faults:
         return [name for name in names if fnmatch.fnmatchcase(name, target)]
 
     def describe(self) -> dict[str, Fault]:
-        """All faults by node name."""
-        return dict(self._by_node)
+        """All faults by node name, and path where they have one: "node-0003/stats/summary"."""
+        return {f"{node}{path}": fault for node, faults in self._by_node.items() for path, fault in faults.items()}
 
 
 def spoil(kind: str, body: bytes) -> bytes:

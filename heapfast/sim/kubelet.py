@@ -245,7 +245,8 @@ class KubeletConnection(asyncio.Protocol):
 
     def _answer(self, method: bytes, target: bytes, headers: dict[bytes, bytes], body: bytes) -> None:
         server = self._server
-        fault = server.faults.find(self._host.name)
+        path, _, query = target.partition(b"?")
+        fault = server.faults.find(self._host.name, path.decode("latin-1"))
         if fault is not None and fault.status is not None:
             self._send_status(fault.status)
             return
@@ -255,7 +256,6 @@ class KubeletConnection(asyncio.Protocol):
             if fault.kind == "close":
                 self._transport.close()
             return
-        path, _, query = target.partition(b"?")
         if path == b"/healthz":
             self._send(_TEXT, b"ok")
             return

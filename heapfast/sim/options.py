@@ -41,7 +41,7 @@ class SimulateOptions(msgspec.Struct, frozen=True, kw_only=True):
         spread_ms: containers are sampled up to this much before their node.
         shuffle: kubelets list pods in random order.
         churn_per_minute: pods replaced a minute.
-        faults: "TARGET=KIND[:NUMBER]", see faults.py.
+        faults: "TARGET=KIND[:NUMBER][@PATH]", see faults.py.
         daemon_url: where metrics.k8s.io and the service proxy of Heapster are forwarded to.
         aggregated_url: where metrics.k8s.io is forwarded to, when that is another port; "" = daemon_url.
         event_window: how many events of each kind a watch can go back; beyond that it gets 410.
@@ -141,8 +141,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="faults",
         action="append",
         default=[],
-        metavar="TARGET=KIND",
-        help="node name, glob or percentage, and a fault: node-0003=hang, 5%%=500, '*=slow:10'; repeatable",
+        metavar="TARGET=KIND[@PATH]",
+        help="node name, glob or percentage, and a fault: node-0003=hang, 5%%=500, '*=slow:10', or of one path:"
+        " 5%%=500@/stats/summary; repeatable",
     )
     parser.add_argument("--daemon-url", default=default.daemon_url, metavar="URL")
     parser.add_argument(

@@ -37,6 +37,24 @@ def test_a_fault_is_read(text: str, target: str, kind: str, number: float) -> No
     assert (spec.target, spec.fault) == (target, Fault(kind, number))
 
 
+def test_a_fault_may_be_of_one_path(faults: Faults, now_ms: int) -> None:
+    faults.set(parse_fault("node-0003=slow:2@/stats/summary/"), now_ms)
+    assert faults.find("node-0003", "/stats/summary") == faults.find("node-0003", "/stats/summary/") == Fault("slow", 2)
+    assert faults.find("node-0003", "/metrics/resource") is None
+    assert faults.describe() == {"node-0003/stats/summary": Fault("slow", 2)}
+    faults.set(parse_fault("node-0003=hang"), now_ms)
+    assert faults.find("node-0003", "/stats/summary") == Fault("slow", 2)
+    assert faults.find("node-0003", "/metrics/resource") == Fault("hang")
+    assert faults.clear("node-0003") == ["node-0003"]
+    assert faults.describe() == {}
+
+
+@pytest.mark.parametrize("text", ["a=restart@/stats/summary", "a=clock-jump:5@/x", "a=hang@stats", "a=hang@"])
+def test_a_path_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="cannot read fault"):
+        parse_fault(text)
+
+
 @pytest.mark.parametrize(
     "text", ["", "hang", "=hang", "a=", "a=sulk", "a=200", "a=99", "101%=hang", "x%=hang", "a=slow:1.2.3"]
 )
