@@ -118,7 +118,8 @@ class Pipeline:
 
     def take_rows(self, target: Target, rows: Rows) -> None:
         """Takes one target's rows into the open batch. On the loop, in one step: no reader sees half of it."""
-        self._store.ingest(rows, self._store.find(Kind.NODE, target.name), self._clock.now_ns())
+        slot = self._store.find(Kind.NODE, target.name)
+        self._store.ingest(rows, slot, self._clock.now_ns(), is_side=target.is_side)
 
     async def close_batch(self, timestamp_ns: int) -> Batch:
         """Swaps the open batch, closes it in a thread, and makes it the newest.

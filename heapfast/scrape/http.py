@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import ssl
 from collections.abc import Callable
 from typing import Final
@@ -123,6 +124,7 @@ class Connection:
         "_reader",
         "_stream",
         "_total_due",
+        "_total_seconds",
         "due",
     )
 
@@ -139,6 +141,7 @@ class Connection:
         self._is_kept = False  # the stream has carried an answer, and none of this request's has come yet
         self._phase = ""
         self._total_due = 0.0
+        self._total_seconds = client.limits.total_seconds
         self.due = 0.0
 
     @property
@@ -151,20 +154,22 @@ class Connection:
         """Whether the next request goes out at once, without a handshake before it."""
         return self._stream is not None and self._stream.is_usable()
 
-    def request(self, head: bytes, body: bytes, on_done: OnDone) -> None:
+    def request(self, head: bytes, body: bytes, on_done: OnDone, *, at_most_seconds: float = math.inf) -> None:
         """Send a request, and have its outcome delivered.
 
         Args:
             head: request line and headers, each with its line end, without the empty line.
             body: b"" for none; its length is among the headers.
             on_done: gets the body of an answer with status 200, or an error. It must not raise.
+            at_most_seconds: an earlier end than the limit's.
         """
         if self._on_done is not None:
             raise RuntimeError(f"BUG: two requests to {self._label} at a time")
         client = self._client
         self._on_done = on_done
         now = client.loop.time()
-        self._total_due = self.due = now + client.limits.total_seconds
+        self._total_seconds = min(client.limits.total_seconds, at_most_seconds)
+        self._total_due = self.due = now + self._total_seconds
         client.deadlines.watch(self)
         try:
             self._message = b"%b%b\r\n%b" % (head, client.authorization(self._label), body)
@@ -188,7 +193,7 @@ class Connection:
         """Fail the request in flight: it has taken too long."""
         limits = self._client.limits
         if self.due >= self._total_due:
-            message = f"got {self._reader.received} bytes and no end within {limits.total_seconds:g} s"
+            message = f"got {self._reader.received} bytes and no end within {self._total_seconds:g} s"
         elif self._phase == "connect":
             message = f"got no connection within {limits.connect_seconds:g} s"
         else:

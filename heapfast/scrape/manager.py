@@ -24,6 +24,7 @@ from heapfast.scrape.target import Target, host_port
 
 if TYPE_CHECKING:
     from heapfast.clock import Clock
+    from heapfast.scrape.beside import Beside
     from heapfast.scrape.http import KubeletClient
     from heapfast.scrape.loop import Window
     from heapfast.scrape.sources.source import Source
@@ -39,7 +40,7 @@ _by_phase = attrgetter("phase")
 
 
 class ScrapeManager:
-    """All targets of one source.
+    """All targets, and the source that they are asked for; beside it perhaps a second one, seldomer.
 
     Args:
         port: of kubelets, where `put` names none.
@@ -48,6 +49,7 @@ class ScrapeManager:
         deadline_seconds: after which a scrape returns, whoever is missing. It should end before the next window.
         deliver_late: takes answers that came later than that; None drops them.
         jitter: numbers from 0 to 1 for back-off.
+        beside: a second source; None for none.
 
     Attributes:
         began_ns: wall clock at the start of the last round; 0 before the first.
@@ -64,6 +66,7 @@ class ScrapeManager:
         deadline_seconds: float = DEADLINE_SECONDS,
         deliver_late: Deliver | None = None,
         jitter: Callable[[], float] = random.random,
+        beside: Beside | None = None,
     ) -> None:
         if (MAX_SPREAD_SECONDS if spread_seconds is None else spread_seconds) >= deadline_seconds:
             raise ValueError(f"BUG: a spread of {spread_seconds} s does not end before {deadline_seconds} s")
@@ -73,7 +76,8 @@ class ScrapeManager:
         self._port = port
         self._spread_seconds = spread_seconds
         self._deadline_seconds = deadline_seconds
-        self._kit = Kit(source, source.new_rows(), clock, self.counters, deliver_late, jitter)
+        self.beside = beside
+        self._kit = Kit(source, source.new_rows(), clock, self.counters, deliver_late, jitter, beside=beside)
         self.began_ns = 0
         self._targets: dict[str, Target] = {}
         self._ordered: list[Target] = []
@@ -99,10 +103,16 @@ class ScrapeManager:
             old.hostname = hostname
             old.path = path
             old.forgive()
+            if old.twin is not None:
+                old.twin.hostname = hostname
+                old.twin.forgive()
             return old
         self.remove(name)
-        target = Target(name, hostname, ip, port, self._client.connect(ip, port, host_port(ip, port)))
+        connection = self._client.connect(ip, port, host_port(ip, port))
+        target = Target(name, hostname, ip, port, connection, self.source.name)
         target.path = path
+        if self.beside is not None:
+            target.beside(self.beside.source.name)
         self._targets[name] = target
         insort(self._ordered, target, key=_by_phase)
         return target
@@ -113,12 +123,14 @@ class ScrapeManager:
         if target is not None:
             self._ordered.remove(target)
             target.is_removed = True
+            if target.twin is not None:
+                target.twin.is_removed = True
             target.connection.close()
             if self._kit.observer is not None:
                 self._kit.observer.forget(name)
 
     async def scrape(self, window: Window, deliver: Deliver, *, at_most_seconds: float = math.inf) -> ScrapeReport:
-        """Ask every target once.
+        """Ask every target once, and for its second source where that is due.
 
         Args:
             deliver: called on the loop, right after one answer was parsed; the rows are only valid during
@@ -132,7 +144,7 @@ class ScrapeManager:
         self._is_scraping = True
         self.began_ns = self._kit.clock.now_ns()
         try:
-            scrape_round = Round(self._kit, tuple(self._ordered), window, deliver)
+            scrape_round = Round(self._kit, tuple(self._ordered), window, deliver, asks_twins=True)
             report = await scrape_round.run(self.spread_seconds, min(self._deadline_seconds, at_most_seconds))
         finally:
             self._is_scraping = False
@@ -147,7 +159,7 @@ class ScrapeManager:
         Returns when it has answered or failed, at the latest at the deadline.
         """
         target = self._targets.get(name)
-        if target is not None and not target.in_flight and not target.is_down():
+        if target is not None and not target.is_busy and not target.is_down():
             self.counters.extra += 1
             await Round(self._kit, (target,), window, deliver).run(0.0, self._deadline_seconds)
 

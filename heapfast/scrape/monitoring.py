@@ -46,6 +46,7 @@ class ScrapeCounters:
 
     Attributes:
         outcomes: scrapes that ended, by outcome: "ok" or the reason of the failure.
+        side_outcomes: of these, the ones of the source beside the main one.
         late: of these, the ones that ended after their round.
         skipped: targets that were still busy when it was their turn.
         backed_off: targets that were left alone.
@@ -59,11 +60,12 @@ class ScrapeCounters:
 
     __slots__ = (
         "backed_off", "bad_values", "body_bytes", "durations", "extra", "in_flight", "late", "outcomes",
-        "parse_seconds", "skipped",
+        "parse_seconds", "side_outcomes", "skipped",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
+        self.side_outcomes: Counter[str] = Counter()
         self.late = 0
         self.skipped = 0
         self.backed_off = 0
@@ -74,9 +76,11 @@ class ScrapeCounters:
         self.parse_seconds = 0.0
         self.durations = Histogram(_BOUNDS)
 
-    def observe(self, outcome: str, seconds: float, body_bytes: int) -> None:
+    def observe(self, outcome: str, seconds: float, body_bytes: int, *, is_side: bool = False) -> None:
         """Count a scrape that has ended."""
         self.outcomes[outcome] += 1
+        if is_side:
+            self.side_outcomes[outcome] += 1
         self.body_bytes += body_bytes
         self.durations.observe(seconds)
 
@@ -93,7 +97,10 @@ class ScrapeCollector(Collector):
         is_listed = len(targets) <= MAX_LISTED_TARGETS
         yield from self._own(self._manager.counters, len(targets), 0 if is_listed else len(targets))
         if is_listed:
-            yield from self._heapsters([target for target in targets if target.scrapes])
+            twins = [target.twin for target in targets if target.twin is not None]
+            yield from self._heapsters(
+                [target for target in targets if target.scrapes], [twin for twin in twins if twin.scrapes]
+            )
 
     def _own(self, counters: ScrapeCounters, targets: int, unlisted: int) -> Iterable[Metric]:
         yield GaugeMetricFamily("heapfast_scrape_targets", "Kubelets that are scraped.", targets)
@@ -106,6 +113,15 @@ class ScrapeCollector(Collector):
         for outcome, count in sorted(counters.outcomes.copy().items()):
             outcomes.add_metric([outcome], count)
         yield outcomes
+        if self._manager.beside is not None:
+            outcomes = CounterMetricFamily(
+                "heapfast_scrape_side_scrapes",
+                "Of the scrapes that ended, those of the source beside the main one.",
+                labels=["outcome"],
+            )
+            for outcome, count in sorted(counters.side_outcomes.copy().items()):
+                outcomes.add_metric([outcome], count)
+            yield outcomes
         yield CounterMetricFamily(
             "heapfast_scrape_late", "Scrapes that ended after their window was closed.", counters.late
         )
@@ -130,28 +146,36 @@ class ScrapeCollector(Collector):
         duration.samples.extend(counters.durations.samples(duration.name, {}))
         yield duration
 
-    def _heapsters(self, targets: Sequence[Target]) -> Iterable[Metric]:
-        source = self._manager.source
+    def _heapsters(self, targets: Sequence[Target], twins: Sequence[Target]) -> Iterable[Metric]:
+        prefix = self._manager.source.label_prefix
+        beside = self._manager.beside
+        side_prefix = beside.source.label_prefix if beside is not None else ""
+
+        def name(target: Target) -> str:
+            return f"{side_prefix if target.is_side else prefix}:{target.address}"
+
         last = GaugeMetricFamily(
             "heapster_scraper_last_time_seconds", "Unix time at which the last scrape began.", labels=["source"]
         )
-        for target in targets:
-            last.add_metric([f"{source.label_prefix}:{target.address}"], target.last_start_ns / NS_PER_SECOND)
+        for target in (*targets, *twins):
+            last.add_metric([name(target)], target.last_start_ns / NS_PER_SECOND)
         yield last
         yield _summary(
             "heapster_scraper_duration_microseconds",
             "Time of scrapes, microseconds: request, parsing and delivery.",
             "source",
-            targets,
-            lambda target: (f"{source.label_prefix}:{target.address}", target.scrape_seconds),
+            (*targets, *twins),
+            lambda target: (name(target), target.scrape_seconds),
         )
-        yield _summary(
-            source.request_metric,
-            "Time of requests, microseconds.",
-            "node",
-            targets,
-            lambda target: (target.hostname, target.request_seconds),
-        )
+        sources = [(self._manager.source, targets)] + ([(beside.source, twins)] if beside is not None else [])
+        for source, asked in sources:
+            yield _summary(
+                source.request_metric,
+                "Time of requests, microseconds.",
+                "node",
+                asked,
+                lambda target: (target.hostname, target.request_seconds),
+            )
 
 
 def _summary(

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from heapfast.clock import Clock
 from heapfast.errors import ParseError, ScrapeError
+from heapfast.scrape.beside import Beside, seconds_left
 from heapfast.scrape.monitoring import ScrapeCounters
 from heapfast.scrape.target import Target
 
@@ -92,7 +93,8 @@ class Kit:
         rows: filled anew for each answer.
         deliver_late: takes answers that came after their round was over; None drops them unread.
         jitter: gives numbers from 0 to 1.
-        observer: is told of every scrape that has ended; None for nobody.
+        observer: is told of every scrape of the main source that has ended; None for nobody.
+        beside: the second source; None where there is one.
     """
 
     source: Source
@@ -102,16 +104,30 @@ class Kit:
     deliver_late: Deliver | None
     jitter: Callable[[], float]
     observer: ScrapeObserver | None = None
+    beside: Beside | None = None
+
+    def source_of(self, target: Target) -> tuple[Source, Rows]:
+        """What a target is asked for, and the rows that its answer goes into."""
+        if target.is_side and self.beside is not None:
+            return self.beside.source, self.beside.rows
+        return self.source, self.rows
 
 
 class Round:
-    """One scrape. `run` once."""
+    """One scrape. `run` once.
 
-    def __init__(self, kit: Kit, targets: Sequence[Target], window: Window, deliver: Deliver) -> None:
+    Args:
+        asks_twins: ask targets for their second source too, where it is due. They count in no report.
+    """
+
+    def __init__(
+        self, kit: Kit, targets: Sequence[Target], window: Window, deliver: Deliver, *, asks_twins: bool = False
+    ) -> None:
         self._kit = kit
         self._targets = targets
         self._window = window
         self._deliver = deliver
+        self._asks_twins = asks_twins and kit.beside is not None
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._timer: asyncio.Handle | None = None
@@ -174,13 +190,14 @@ class Round:
         kit = self._kit
         if target.is_removed:
             return
-        if target.in_flight:
-            self._skipped += 1
+        if target.is_busy:
+            self._skipped += not target.is_side
             kit.counters.skipped += 1
             return
         if target.retry_at > self._loop.time():
-            self._backed_off += 1
+            self._backed_off += not target.is_side
             kit.counters.backed_off += 1
+            self._start_twin(target)
             return
         target.is_awaited = not target.is_down()
         self._awaited += target.is_awaited
@@ -191,14 +208,29 @@ class Round:
         else:
             self._waiting.append(target)
 
+    def _start_twin(self, target: Target) -> None:
+        """Starts the second source of a target that is done with the first, where it is due."""
+        twin, beside = target.twin, self._kit.beside
+        if twin is None or beside is None or target.is_side or not (self._asks_twins and self._is_open):
+            return
+        if twin.good_period != beside.period(self._window, twin.phase) and self._seconds_left(twin) > 0:
+            self._start(twin)
+
+    def _seconds_left(self, target: Target) -> float:
+        return seconds_left(self._window, self._loop.time() - self._began - target.phase * self._spread_seconds)
+
     def _ask(self, target: Target, *, is_opening: bool) -> None:
         kit = self._kit
-        self._asked += 1
+        self._asked += not target.is_side
         self._opening += is_opening
         kit.counters.in_flight += 1
         target.start(kit.clock.monotonic(), kit.clock.now_ns())
-        head, body = kit.source.request(target, self._window)
-        target.connection.request(head, body, partial(self._finish, target, is_opening))
+        head, body = kit.source_of(target)[0].request(target, self._window)
+        on_done = partial(self._finish, target, is_opening)
+        if target.is_side:
+            target.connection.request(head, body, on_done, at_most_seconds=self._seconds_left(target))
+        else:
+            target.connection.request(head, body, on_done)
 
     def _finish(self, target: Target, is_opening: bool, body: bytes | None, error: ScrapeError | None) -> None:
         kit = self._kit
@@ -215,22 +247,30 @@ class Round:
         target.finish(answered - target.started, scrape_seconds)
         if not target.is_removed:
             self._note(target, len(body or b""), error)
-            kit.counters.observe(target.outcome, scrape_seconds, len(body or b""))
-            if kit.observer is not None:
+            kit.counters.observe(target.outcome, scrape_seconds, len(body or b""), is_side=target.is_side)
+            if kit.observer is not None and not target.is_side:
                 kit.observer.observe_request(
                     target.name, target.started_ns, answered - target.started, is_success=error is None
                 )
         if self._is_open:
-            self._delivered += error is None
-            self._failed += error is not None
+            if target.is_side:
+                self._note_period(target, error)
+            else:
+                self._delivered += error is None
+                self._failed += error is not None
+                self._start_twin(target)
             self._awaited -= target.is_awaited
             self._end_if_complete()
+
+    def _note_period(self, twin: Target, error: ScrapeError | None) -> None:
+        if error is None and self._kit.beside is not None:
+            twin.good_period = self._kit.beside.period(self._window, twin.phase)
 
     def _open_next(self) -> None:
         while self._is_open and self._waiting and self._opening < MAX_OPENING:
             target = self._waiting.popleft()
-            if target.is_removed or target.in_flight:
-                self._skipped += 1
+            if target.is_removed or target.is_busy:
+                self._skipped += not target.is_side
                 self._awaited -= target.is_awaited
             else:
                 self._ask(target, is_opening=True)
@@ -241,29 +281,29 @@ class Round:
             return None
         try:
             self._parse(target, body)
-            deliver(target, self._kit.rows)
+            deliver(target, self._kit.source_of(target)[1])
         except ParseError as error:
             # Names the content type: a proxy's page of HTML explains itself that way.
             content_type = target.connection.content_type or "none"
             return ScrapeError(target.address, "parse", f"{error} (content type: {content_type})")
         except Exception as error:
             # The root of everything that happens to an answer: above it is only the transport.
-            log.exception("BUG: the answer of %s (%s) could not be taken", target.name, target.address)
+            log.exception("BUG: the answer of %s (%s) could not be taken", target.label, target.address)
             return ScrapeError(target.address, "deliver", f"its rows could not be taken ({error!r})")
         return None
 
     def _parse(self, target: Target, body: bytes) -> None:
         kit = self._kit
+        source, rows = kit.source_of(target)
         started = kit.clock.monotonic()
         try:
-            kit.source.parse(body, kit.rows, target.started_ns)
+            source.parse(body, rows, target.started_ns)
         finally:
             kit.counters.parse_seconds += kit.clock.monotonic() - started
-        rows = kit.rows
         if rows.bad_values and not target.bad_values:
             log.warning(
                 "node %s: left out %d values that are not what they should be, the first at byte %d (%s)",
-                target.name,
+                target.label,
                 rows.bad_values,
                 rows.bad_offset,
                 target.address,
@@ -276,11 +316,11 @@ class Round:
         if error is None:
             target.succeed(self._kit.clock.now_ns(), body_bytes)
             if before not in ("", "ok") and self._names():
-                log.info("node %s answers again (%s)", target.name, target.address)
+                log.info("node %s answers again (%s)", target.label, target.address)
             return
         target.fail(error, self._loop.time(), self._kit.jitter())
         if target.outcome != before and self._names():
-            log.warning("node %s: %s", target.name, error)
+            log.warning("node %s: %s", target.label, error)
 
     def _names(self) -> bool:
         """Counts a node whose state has changed; whether the log still names it."""

@@ -29,8 +29,14 @@ MAX_BACKOFF_SECONDS: Final = 300.0
 class Target:
     """A kubelet at one address.
 
+    Where two sources are scraped, there is one for each, with one connection: they are each other's twins.
+
     Attributes:
         name: of the node, as the API server has it.
+        source: name of what it is asked for.
+        is_side: it is asked for the source beside the main one.
+        twin: the same kubelet as a target of the other source; None where there is one source.
+        good_period: the last period (see beside.py) that an answer was taken in; -1 for none.
         hostname: of the node; a label of self-metrics.
         path: to ask at instead of the source's own; "" for the source's own.
         address: "IP:PORT", IPv6 in brackets; names the target in errors, self-metrics and the Host header.
@@ -51,13 +57,28 @@ class Target:
     """
 
     __slots__ = (
-        "address", "bad_values", "body_bytes", "connection", "error", "failures", "hostname", "in_flight", "ip",
-        "is_awaited", "is_removed", "last_good_ns", "last_seconds", "last_start_ns", "name", "outcome", "path", "phase",
-        "port", "request_seconds", "retry_at", "scrape_seconds", "scrapes", "started", "started_ns",
+        "address", "bad_values", "body_bytes", "connection", "error", "failures", "good_period", "hostname",
+        "in_flight", "ip", "is_awaited", "is_removed", "is_side", "last_good_ns", "last_seconds", "last_start_ns",
+        "name", "outcome", "path", "phase", "port", "request_seconds", "retry_at", "scrape_seconds", "scrapes",
+        "source", "started", "started_ns", "twin",
     )  # fmt: skip
 
-    def __init__(self, name: str, hostname: str, ip: str, port: int, connection: Connection) -> None:
+    def __init__(
+        self,
+        name: str,
+        hostname: str,
+        ip: str,
+        port: int,
+        connection: Connection,
+        source: str = "",
+        *,
+        is_side: bool = False,
+    ) -> None:
         self.name = name
+        self.source = source
+        self.is_side = is_side
+        self.twin: Target | None = None
+        self.good_period = -1
         self.hostname = hostname
         self.ip = ip
         self.port = port
@@ -82,6 +103,22 @@ class Target:
         self.scrape_seconds = 0.0
         self.body_bytes = 0
         self.bad_values = 0
+
+    def beside(self, source: str) -> Target:
+        """Make its twin, for a second source."""
+        self.twin = Target(self.name, self.hostname, self.ip, self.port, self.connection, source, is_side=True)
+        self.twin.twin = self
+        return self.twin
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether its connection is, with a request of either source."""
+        return self.in_flight or (self.twin is not None and self.twin.in_flight)
+
+    @property
+    def label(self) -> str:
+        """Names it in the log."""
+        return self.name if self.twin is None else f"{self.name} ({self.source})"
 
     def is_down(self) -> bool:
         """Whether its last scrape says that the node is away."""
@@ -129,7 +166,12 @@ class Target:
         self.retry_at = -math.inf
 
     def describe(self) -> Mapping[str, Any]:
-        """Its state as one JSON object."""
+        """Its state as one JSON object, with that of its twin in it."""
+        more: dict[str, Any] = {}
+        if self.twin is not None:
+            more["source"] = self.source
+            if not self.is_side:
+                more["beside"] = self.twin.describe()
         return {
             "node": self.name,
             "address": self.address,
@@ -143,6 +185,7 @@ class Target:
             "last_good_ns": self.last_good_ns,
             "body_bytes": self.body_bytes,
             "bad_values": self.bad_values,
+            **more,
         }
 
 

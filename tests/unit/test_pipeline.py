@@ -86,13 +86,13 @@ class FakeScraper:
         if self.failures:
             raise self.failures.pop(0)
         for name, rows in self.answers:
-            deliver(SimpleNamespace(name=name), rows)
+            deliver(SimpleNamespace(name=name, is_side=False), rows)
 
     async def scrape_one(self, name: str, window: Window, deliver: Callable[[Any, Any], None]) -> None:
         self.steps.append(f"scrape {name} {window.end_ns}")
         for answering, rows in self.answers:
             if answering == name:
-                deliver(SimpleNamespace(name=name), rows)
+                deliver(SimpleNamespace(name=name, is_side=False), rows)
 
 
 class FakeMonitoring:

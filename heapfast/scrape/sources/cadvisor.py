@@ -27,6 +27,7 @@ _BODY = '{"containerName":"/","num_stats":1,"start":"%s","end":"%s","subcontaine
 class Cadvisor:
     """Adapter of /stats/container/."""
 
+    name = "kubernetes"
     label_prefix = "kubelet"
     request_metric = "heapster_kubelet_request_duration_microseconds"
 

@@ -29,6 +29,7 @@ _SAFE: Final = "/-._~!$&'()*+,;=:@%"
 class KubeletResource:
     """Adapter of /metrics/resource."""
 
+    name = "kubernetes.resource"
     label_prefix = "kubelet_resource"
     request_metric = "heapfast_kubelet_resource_request_duration_microseconds"
 

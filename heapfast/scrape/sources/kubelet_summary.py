@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class KubeletSummary:
     """Adapter of /stats/summary/."""
 
+    name = "kubernetes.summary_api"
     label_prefix = "kubelet_summary"
     request_metric = "heapster_kubelet_summary_request_duration_microseconds"
 

@@ -22,10 +22,12 @@ class Source(Protocol):
     """One kind of answer.
 
     Attributes:
+        name: what --source calls it.
         label_prefix: before IP:PORT in the label `source` of self-metrics (spec 3.7).
         request_metric: Heapster's name for the summary of request durations.
     """
 
+    name: str
     label_prefix: str
     request_metric: str
 

@@ -91,6 +91,7 @@ class WordRows(list[bytes]):
 class Words:
     """A source whose rows are the bodies themselves."""
 
+    name = "words"
     label_prefix = "words"
     request_metric = "words_request_duration_microseconds"
 
