@@ -52,6 +52,7 @@ from heapfast.processors.pod import PodEnricher
 from heapfast.processors.starts import PodStarts
 from heapfast.query.selector import parse_selector
 from heapfast.render._roster import Roster
+from heapfast.scrape.beside import make_beside
 from heapfast.scrape.extra import ExtraScrapes
 from heapfast.scrape.http import KubeletClient
 from heapfast.scrape.limits import Limits
@@ -224,8 +225,12 @@ async def build(
         stack.callback(executor.shutdown)
 
         # 4: memory
+        side_ns = options.source.side_resolution_ns
         store = make_store(
-            options.store, schedulable=options.source.kind == "cadvisor", resolution_ns=options.resolution_ns
+            options.store,
+            schedulable=options.source.kind == "cadvisor",
+            resolution_ns=options.resolution_ns,
+            side_ns=side_ns,
         )
         pods, nodes = PostingIndex(), PostingIndex()
         running = Subset(pods)
@@ -249,6 +254,7 @@ async def build(
             clock=clock,
             spread_seconds=options.source.spread_ns / NS_PER_SECOND if options.source.spread_ns else None,
             deadline_seconds=options.source.deadline_ns / NS_PER_SECOND,
+            beside=make_beside(KubeletSummary(), every=side_ns // options.resolution_ns) if side_ns else None,
         )
         stack.callback(scraper.close)
         ScrapeCollector(scraper, registry)
@@ -412,13 +418,14 @@ def _is_collecting(scraper: ScrapeManager, clock: Clock, resolution_ns: int) -> 
     return scraper.began_ns == 0 or clock.now_ns() - scraper.began_ns < LATE_RESOLUTIONS * resolution_ns
 
 
-def make_store(options: StoreOptions, *, schedulable: bool, resolution_ns: int) -> Store:
+def make_store(options: StoreOptions, *, schedulable: bool, resolution_ns: int, side_ns: int = 0) -> Store:
     return Store(
         long_retention_ns=options.long_retention_ns,
         short_retention_ns=options.short_retention_ns,
         long_metrics=options.long_metrics,
         schedulable=schedulable,
         resolution_ns=resolution_ns,
+        side_ns=side_ns,
     )
 
 

@@ -36,17 +36,14 @@ from heapfast.config.options import (
     StoreOptions,
     TlsOptions,
 )
+from heapfast.config.resolution import build_resolutions
 from heapfast.config.secure_port import build_secure
-from heapfast.config.source import build_source
+from heapfast.config.source import build_source, read_sources
 from heapfast.config.uris import parse_uri
 from heapfast.config.values import format_duration
 from heapfast.data_dir import find_fault
 from heapfast.errors import ConfigError
-from heapfast.units import NS_PER_SECOND
 
-#: Heapster's least resolution, and metrics-server's.
-HEAPSTER_MIN_RESOLUTION_NS = 5 * NS_PER_SECOND
-METRICS_SERVER_MIN_RESOLUTION_NS = 10 * NS_PER_SECOND
 DEBUG_VERBOSITY = 4
 
 #: Heapster's sinks besides 'metric'.
@@ -71,8 +68,9 @@ def build_options(argv: Sequence[str], environment: Mapping[str, str]) -> Option
     findings = Findings()
     arguments = parse_argv(argv)
     values, findings.faults = arguments.values, arguments.faults
-    resolution_ns = _resolution(arguments, findings)
-    kube, source = build_source(arguments, environment, resolution_ns, findings)
+    uris = read_sources(arguments, environment, findings)
+    resolutions = build_resolutions(arguments, uris, findings)
+    kube, source = build_source(uris, arguments, resolutions, findings)
     if values["max-body-bytes"] < 1:
         findings.refuse("max-body-bytes", values["max-body-bytes"], "at least 1")
     findings.check_not_negative("max-procs", values["max-procs"])
@@ -82,7 +80,7 @@ def build_options(argv: Sequence[str], environment: Mapping[str, str]) -> Option
     tls = _tls(values, findings)
     secure = build_secure(arguments, findings)
     options = Options(
-        resolution_ns=resolution_ns,
+        resolution_ns=resolutions.tick_ns,
         threads=values["max-procs"] or _go_threads(environment),
         data_dir=_data_dir(values, findings),
         kube=kube,
@@ -109,16 +107,6 @@ def build_options(argv: Sequence[str], environment: Mapping[str, str]) -> Option
     if findings.faults:
         raise ConfigError(findings.faults)
     return msgspec.structs.replace(options, notes=tuple(findings.notes))
-
-
-def _resolution(arguments: Arguments, findings: Findings) -> int:
-    resolution_ns: int = arguments.values["metric-resolution"]
-    least_ns = HEAPSTER_MIN_RESOLUTION_NS if "source" in arguments.given else METRICS_SERVER_MIN_RESOLUTION_NS
-    if resolution_ns < least_ns:
-        findings.refuse("metric-resolution", format_duration(resolution_ns), f"at least {format_duration(least_ns)}")
-        # The checks that follow would only repeat this fault in other words.
-        return int(FLAGS["metric-resolution"].default)
-    return resolution_ns
 
 
 def _go_threads(environment: Mapping[str, str]) -> int:
@@ -164,7 +152,7 @@ def _store(
 def _long_metrics(source: ScrapeOptions, *, is_secure: bool) -> tuple[str, ...]:
     """Heapster's two; and what `?window=` of metrics.k8s.io is the mean of, which is all that some sources have."""
     names = ["cpu/usage_rate"]
-    if source.kind != "resource":
+    if source.kind != "resource" or source.side_resolution_ns:
         names.append("memory/usage")
     if source.kind == "resource" or is_secure:
         names.append("memory/working_set")

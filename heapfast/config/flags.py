@@ -38,6 +38,12 @@ def _own_flags() -> list[Flag]:
 
     table.group = Group.SCRAPING
     table.duration(
+        "summary-resolution",
+        0,
+        "Without --source: how often /stats/summary is scraped beside /metrics/resource, a multiple of"
+        " --metric-resolution; 0s means never.",
+    )
+    table.duration(
         "scrape-timeout",
         0,
         "The same as --kubelet-request-timeout; 0s means 10s, or less where the resolution asks for it: half of it with"

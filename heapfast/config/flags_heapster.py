@@ -29,15 +29,15 @@ def _parse_severity(text: str) -> str:
 
 def _flags() -> list[Flag]:
     table = FlagTable(Group.SOURCES)
-    # Each occurrence is kept, so that a second one can be refused.
     table.add(
         "source",
         parse_text,
         (),
         "Where metrics come from: KEY[:URL]. KEY is kubernetes.summary_api (kubelets' /stats/summary), kubernetes"
         " (their cAdvisor's /stats/container) or kubernetes.resource (their /metrics/resource). URL is the API"
-        " server's, with ?inClusterConfig, auth, insecure, useServiceAccount, kubeletPort and kubeletHttps."
-        " Once at the most; without it heapfast runs as metrics-server does.",
+        " server's, with ?inClusterConfig, auth, insecure, useServiceAccount, kubeletPort, kubeletHttps and resolution."
+        " kubernetes.resource and kubernetes.summary_api go together, one --source each; without any heapfast runs as"
+        " metrics-server does.",
         repeats=True,
     )
     table.texts("sink", "Where metrics go: KEY[:URL]; 'metric' is the memory.")

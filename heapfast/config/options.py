@@ -34,10 +34,11 @@ class KubeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScrapeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The source: what kubelets are asked for, where, and how patiently.
+    """The sources: what kubelets are asked for, where, and how patiently.
 
     Attributes:
         kind: "summary" reads /stats/summary, "cadvisor" /stats/container, "resource" /metrics/resource.
+        side_resolution_ns: how often "summary" is asked for beside "resource"; 0 for never.
         kubelet_port: TCP port of every kubelet, unless KubeletOptions asks nodes for it.
         kubelet_https: ask over TLS.
         insecure: do not verify kubelets' certificates.
@@ -49,6 +50,7 @@ class ScrapeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     kind: Literal["summary", "cadvisor", "resource"] = "summary"
+    side_resolution_ns: int = 0
     kubelet_port: int = 10255
     kubelet_https: bool = False
     insecure: bool = False

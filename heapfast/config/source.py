@@ -1,4 +1,4 @@
-"""The source: which API server to ask who is there, and what to ask kubelets for.
+"""Sources: which API server to ask who is there, and what to ask kubelets for.
 
 In      --source, --kubeconfig and the flags that say how kubelets are asked
 Out     KubeOptions and ScrapeOptions
@@ -11,13 +11,14 @@ kubernetes.resource, and the API server is where --kubeconfig or the service acc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from heapfast.config.argv import Arguments
 from heapfast.config.findings import Findings
 from heapfast.config.options import KubeOptions, ScrapeOptions
 from heapfast.config.patience import build_patience
+from heapfast.config.resolution import Resolutions
 from heapfast.config.uris import Uri, parse_uri
 from heapfast.config.values import parse_bool, parse_int
 
@@ -37,6 +38,8 @@ KEYS = {
     "kubernetes.resource": _Key("resource", 10250, True),
 }
 RESOURCE = Uri("kubernetes.resource", "", "", "", {})
+#: What may be scraped together: CPU and working sets from the former, all else from the latter.
+PAIR = ("kubernetes.resource", "kubernetes.summary_api")
 
 KNOWN_OPTIONS = (
     "inClusterConfig",
@@ -46,22 +49,51 @@ KNOWN_OPTIONS = (
     "auth",
     "useServiceAccount",
     "apiVersion",
+    "resolution",
 )
 #: Those that say where the API server is, and who we are to it.
 SERVER_OPTIONS = ("inClusterConfig", "auth")
 
 
+def read_sources(arguments: Arguments, environment: Mapping[str, str], findings: Findings) -> list[Uri]:
+    """Reads --source; the main source comes first, and of those that do not go together only one."""
+    read = [_read(text, environment, findings) for text in arguments.values["source"]]
+    uris = [uri for uri in read if uri is not None]
+    for uri in uris:
+        _check_options(uri, findings)
+    if len(read) < 2 or len(uris) < len(read):
+        return uris[:1]
+    if sorted(uri.key for uri in uris) != list(PAIR):
+        findings.refuse("source", " and ".join(uri.key for uri in uris), f"one, or {' and '.join(PAIR)}")
+        return uris[:1]
+    uris.sort(key=lambda uri: PAIR.index(uri.key))
+    return uris
+
+
 def build_source(
-    arguments: Arguments, environment: Mapping[str, str], resolution_ns: int, findings: Findings
+    uris: Sequence[Uri], arguments: Arguments, resolutions: Resolutions, findings: Findings
 ) -> tuple[KubeOptions, ScrapeOptions]:
-    """Reads --source; where that fails, something is there all the same, for the other flags to be checked with."""
-    texts = arguments.values["source"]
-    if len(texts) > 1:
-        findings.refuse("source", f"{len(texts)} of them", "one")
-    uri = (_read(texts[0], environment, findings) if texts else None) or RESOURCE
-    _check_options(uri, findings)
+    """Says what they are; where reading failed, something is there all the same, to check the other flags with."""
+    uri = _joined(uris, findings) if uris else RESOURCE
     kube = _kube(uri, arguments, findings)
-    return kube, _scrape(uri, kube, arguments, resolution_ns, findings)
+    return kube, _scrape(uri, kube, arguments, resolutions, findings)
+
+
+def _joined(uris: Sequence[Uri], findings: Findings) -> Uri:
+    """One URI of both: there is one API server, and a node has one connection. What either says holds for both."""
+    first, *others = uris
+    for other in others:
+        for name in ("scheme", "host"):
+            one, two = getattr(first, name), getattr(other, name)
+            if one and two and one != two:
+                findings.refuse("source", f"the {name}s {one!r} and {two!r}", "one API server")
+            first = first._replace(**{name: one or two})
+        for name, text in other.options.items():
+            if name != "resolution" and first.options.get(name, text) != text:
+                got = f"{name}={first.options[name]} and {name}={text}"
+                findings.refuse("source", got, "one: there is one API server, and a node is asked over one connection")
+        first = first._replace(options={**other.options, **first.options})
+    return first
 
 
 def _read(text: str, environment: Mapping[str, str], findings: Findings) -> Uri | None:
@@ -77,11 +109,8 @@ def _read(text: str, environment: Mapping[str, str], findings: Findings) -> Uri 
 
 
 def _check_options(uri: Uri, findings: Findings) -> None:
-    for name, text in uri.options.items():
-        if name == "resolution":
-            # Heapster ignores what it does not know; but samples a minute apart are not what was asked for.
-            findings.refuse("source", f"resolution={text}", "a URL without it: --metric-resolution spaces the samples")
-        elif name not in KNOWN_OPTIONS:
+    for name in uri.options:
+        if name not in KNOWN_OPTIONS:
             known = ", ".join(KNOWN_OPTIONS)
             findings.note("source", f"the option {name!r} is not known and has no effect; known are {known}")
 
@@ -111,15 +140,18 @@ def _kube(uri: Uri, arguments: Arguments, findings: Findings) -> KubeOptions:
     )
 
 
-def _scrape(uri: Uri, kube: KubeOptions, arguments: Arguments, resolution_ns: int, findings: Findings) -> ScrapeOptions:
+def _scrape(
+    uri: Uri, kube: KubeOptions, arguments: Arguments, resolutions: Resolutions, findings: Findings
+) -> ScrapeOptions:
     values, key = arguments.values, KEYS[uri.key]
-    patience = build_patience(arguments, resolution_ns, findings)
+    patience = build_patience(arguments, resolutions.tick_ns, findings)
     without_tls = values["deprecated-kubelet-completely-insecure"]
     https = _bool(uri, "kubeletHttps", key.kubelet_https and not without_tls, findings)
     if https and without_tls:
         findings.refuse("deprecated-kubelet-completely-insecure", "true", "false, where --source has kubeletHttps=true")
     return ScrapeOptions(
         kind=key.kind,
+        side_resolution_ns=resolutions.side_ns,
         kubelet_port=_kubelet_port(uri, key, arguments, findings),
         kubelet_https=https,
         insecure=kube.insecure or values["kubelet-insecure-tls"],

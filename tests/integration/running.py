@@ -183,7 +183,7 @@ async def run_daemon(source: str, clock: SteppedClock, *flags: str) -> AsyncIter
 
 def source_of(sim: SimulatedCluster, key: str = "kubernetes.summary_api") -> str:
     """The value of --source for a simulated cluster without TLS."""
-    return f"{key}:{sim.api.url}?inClusterConfig=false&kubeletPort={sim.kubelets.port}"
+    return f"{key}:{sim.api.url}?inClusterConfig=false&kubeletPort={sim.kubelets.port}&kubeletHttps=false"
 
 
 @contextlib.asynccontextmanager

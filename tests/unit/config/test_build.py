@@ -212,8 +212,8 @@ def test_all_faults_come_at_once() -> None:
     assert [fault.partition(":")[0] for fault in faults] == [
         "--nope",
         "--v",
-        "--metric-resolution",
         "--source",
+        "--metric-resolution",
         "--heapster-port",
         "--sink",
     ]

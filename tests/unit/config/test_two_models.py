@@ -274,16 +274,3 @@ def test_ignored_flags_are_noted_when_they_are_given_and_only_then() -> None:
 )
 def test_gomaxprocs_stands_in_for_max_procs(argv: list[str], environment: dict[str, str], threads: int) -> None:
     assert build(*argv, environment=environment).threads == threads
-
-
-@pytest.mark.parametrize("second", ["kubernetes.resource", "kubernetes.summary_api", "docker", ""])
-def test_a_second_source_is_refused(second: str) -> None:
-    assert faults_of("--source=kubernetes.resource", f"--source={second}") == ["--source: got 2 of them, want one"]
-
-
-@pytest.mark.parametrize("text", ["3m", "1m", "x", ""])
-@pytest.mark.parametrize("key", ["kubernetes", "kubernetes.summary_api", "kubernetes.resource"])
-def test_a_resolution_in_the_url_is_refused_and_the_flag_named(key: str, text: str) -> None:
-    assert faults_of(f"--source={key}:?resolution={text}&kubeletPort=1") == [
-        f"--source: got resolution={text}, want a URL without it: --metric-resolution spaces the samples"
-    ]
