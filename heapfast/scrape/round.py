@@ -7,7 +7,8 @@ Source  spec/heapster-pipeline.md 3.4; Q18 (one bad node costs itself only)
 Never   creates a task, or delivers into a round that is over
 
     0 ──────────── spread ─────────────────────── deadline
-    start each target at phase x spread    │
+    start each target at phase x spread,   │
+    neighbours together                    │
               all that are awaited are in: over ┘         or now, whatever is missing
                                                  answers after that are late: finished, counted, offered
 
@@ -52,6 +53,10 @@ MAX_NAMED: Final = 20
 
 #: uvloop's timers are whole milliseconds.
 _TIMER_SECONDS: Final = 0.001
+
+#: Targets whose turns lie within so much start together: alone, each wakes the loop for itself, and finds the caches
+#: as others left them.
+START_STEP_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +183,7 @@ class Round:
                 self._end_if_complete()
                 return
             target = self._targets[self._next]
-            at = target.phase * self._spread_seconds
+            at = target.phase * self._spread_seconds // START_STEP_SECONDS * START_STEP_SECONDS
             if at > elapsed + _TIMER_SECONDS:
                 self._timer = self._loop.call_at(self._began + at, self._start_due)
                 return

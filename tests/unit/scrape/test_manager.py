@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from itertools import pairwise
 from typing import Any, cast
@@ -14,7 +15,7 @@ from heapfast.errors import ParseError, ScrapeError
 from heapfast.scrape.http import KubeletClient, OnDone
 from heapfast.scrape.loop import Window
 from heapfast.scrape.manager import ScrapeManager
-from heapfast.scrape.round import MAX_NAMED, MAX_OPENING, Deliver, ScrapeReport
+from heapfast.scrape.round import MAX_NAMED, MAX_OPENING, START_STEP_SECONDS, Deliver, ScrapeReport
 from heapfast.scrape.target import Target
 from heapfast.wire._rows import Rows
 from tests.unit.scrape.virtual import T0_NS, LoopClock, run
@@ -183,6 +184,18 @@ def test_starts_are_spread(nodes: int, spread: float) -> None:  # M-08
             assert min(quarters) > nodes / 4 * 0.8
 
     play(test, nodes)
+
+
+def test_neighbours_start_together() -> None:
+    async def test(p: Play) -> None:
+        began = p.clock.monotonic()
+        await p.scrape()
+        steps = Counter(round((at - began) / START_STEP_SECONDS, 1) for _, at, _, _ in p.cluster.asked)
+        assert all(step == int(step) for step in steps)
+        assert len(steps) == 100
+        assert max(steps.values()) < 3 * 1000 / len(steps)
+
+    play(test, 1000, spread_seconds=2.0)
 
 
 def test_a_target_starts_at_the_same_phase_in_every_round() -> None:
