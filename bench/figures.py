@@ -2,7 +2,7 @@
 
 In      a bench's run function, its scale and its budgets
 Out     a table on stdout; the exit status, 1 when a budget was missed at full size
-Callers bench/micro/*, bench/__main__.py
+Callers bench/micro/*, bench/micro/command.py
 Source  budgets: bench/README.md
 Never   judges a smaller size: budgets are about the full one
 """

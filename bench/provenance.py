@@ -2,7 +2,7 @@
 
 In      nothing; the running process, its package and machine
 Out     Provenance: commit, machine, Python, compiler, build row, load average
-Callers bench/__main__.py, bench/macro/daemon.py
+Callers bench/micro/command.py, bench/macro/daemon.py, bench/compare/rounds.py
 Never   guesses: what nothing says is "unknown"
 """
 

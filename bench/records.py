@@ -2,7 +2,7 @@
 
 In      bench/results/micro.json and macro.json, whichever are there
 Out     the lines between README.md's markers
-Callers `python -m bench.records` rewrites README.md; bench/__main__.py and bench/macro/daemon.py write the files
+Callers `python -m bench.records` rewrites README.md; bench/micro/command.py and bench/macro/daemon.py write the files
 Source  budgets: design section 10; of a fetch, section 3; of the gate, bench/micro/auth.py
 Never   puts a figure there that is in no file
 """
@@ -44,7 +44,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class MicroResults(msgspec.Struct, frozen=True):
-    """The file of `python -m bench`."""
+    """The file of `heapfast bench micro`."""
 
     provenance: Provenance
     is_quick: bool
@@ -52,7 +52,7 @@ class MicroResults(msgspec.Struct, frozen=True):
 
 
 class MacroResults(msgspec.Struct, frozen=True):
-    """The file of `python -m bench.macro.daemon`: a dict for each scenario."""
+    """The file of `heapfast bench macro`: a dict for each scenario."""
 
     provenance: Provenance
     scenarios: list[dict[str, Any]]
@@ -157,7 +157,7 @@ def macro_results() -> MacroResults | None:
     return msgspec.json.decode(path.read_bytes(), type=MacroResults) if path.exists() else None
 
 
-def write(path: Path, results: MicroResults | MacroResults) -> None:
+def write(path: Path, results: msgspec.Struct) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
 

@@ -2,7 +2,7 @@
 
 In      its name
 Out     Measured
-Callers bench/__main__.py, tests
+Callers bench/micro/command.py, tests
 Never   runs two at a time, or gives figures of a bench whose answers were wrong
 """
 

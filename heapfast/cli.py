@@ -129,6 +129,20 @@ def _parse(words: list[str]) -> int:
     return DONE
 
 
+def _bench(words: list[str]) -> int:
+    """Runs the load tests, which are in the source tree and not in the package."""
+    trees = (Path.cwd(), Path(__file__).resolve().parents[1])
+    tree = next((tree for tree in trees if (tree / "bench" / "command.py").is_file()), None)
+    if tree is None:
+        _say("bench: there is no bench/ here; run this in heapfast's source tree, which has it")
+        return WRONG_USAGE
+    sys.path.insert(0, str(tree))
+    from importlib import import_module
+
+    status: int = import_module("bench.command").main(words, "heapfast bench")
+    return status
+
+
 def _parser(command: str, about: str | None) -> argparse.ArgumentParser:
     import argparse
 
@@ -207,4 +221,5 @@ _COMMANDS: dict[str, tuple[str, Callable[[list[str]], int]]] = {
     "parse": ("Show what the daemon would read from a kubelet's answer in a file.", _parse),
     "simulate": ("Run a simulated cluster: an API server and kubelets on loopback.", _simulate),
     "demo": ("Run the simulated cluster and the daemon on it, and print what to try.", _demo),
+    "bench": ("Load-test the daemon and other metrics servers on a simulated cluster (source tree).", _bench),
 }

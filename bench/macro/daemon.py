@@ -2,7 +2,7 @@
 
 In      scenarios of bench/scenarios.py, modes, how many ticks to watch
 Out     a dict of figures for each, a table, and a file
-Callers `python -m bench.macro.daemon`
+Callers bench/command.py (`heapfast bench macro`)
 Source  design section 10
 Never   reports a run whose answers are wrong: every node and pod must be there with its rates first
 
@@ -18,7 +18,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +28,14 @@ from rich.table import Table
 
 from bench.figures import console
 from bench.macro.modes import HEAPSTER, MODES, find_fault, flags_of, requests_of
-from bench.macro.processes import DaemonProcess, Ports, cpu_seconds_of, memory_of
 from bench.macro.requests import ask_at_rate
+from bench.processes import DaemonProcess, Ports, cpu_seconds_of, memory_of
 from bench.provenance import provenance
 from bench.records import MacroResults, write
 from bench.scenarios import SCENARIOS, Scenario
 from heapfast.sim.process import SimulatedProcess
 
 WARM_UP_TICKS = 2
-REQUESTS_A_SECOND = 50.0
 #: After its scrape a tick needs a moment to close; figures are read in the quiet that follows.
 QUIET_SECONDS = 2.0
 POLL_SECONDS = 0.5
@@ -68,13 +67,18 @@ async def measure(scenario: Scenario, mode: str, ticks: int) -> dict[str, Any]:
                 cpu, simulator_cpu = cpu_seconds_of(daemon.pid) - cpu, cpu_seconds_of(simulator.pid) - simulator_cpu
                 memory = memory_of(daemon.pid)
                 figures = figures_between(before, await daemon.self_metrics())
+                idle_cores = cpu / seconds
                 between = {}
                 for name, request in requests.items():  # each in the quiet after a tick
-                    between[name] = await ask_at_rate(request, REQUESTS_A_SECOND, BETWEEN_SECONDS)
+                    between[name] = await ask_at_rate(
+                        request, request.per_second, BETWEEN_SECONDS, daemon.pid, idle_cores=0.0
+                    )
                     await ticker.wait(1)
                 # Over a whole resolution, so that a scrape and a tick are in it.
-                latencies = {
-                    name: await ask_at_rate(request, REQUESTS_A_SECOND, scenario.resolution_seconds)
+                asked = {
+                    name: await ask_at_rate(
+                        request, request.per_second, scenario.resolution_seconds, daemon.pid, idle_cores
+                    )
                     for name, request in requests.items()
                 }
                 return {
@@ -93,8 +97,8 @@ async def measure(scenario: Scenario, mode: str, ticks: int) -> dict[str, Any]:
                     "rss_mib": round(memory.rss_bytes / 2**20, 1),
                     "peak_rss_mib": round(memory.peak_rss_bytes / 2**20, 1),
                     **figures,
-                    "requests": {name: found._asdict() for name, found in latencies.items()},
-                    "requests_between_scrapes": {name: found._asdict() for name, found in between.items()},
+                    "requests": msgspec.to_builtins(asked),
+                    "requests_between_scrapes": msgspec.to_builtins(between),
                 }
 
 
@@ -188,10 +192,8 @@ def table_of(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.macro.daemon", description=(__doc__ or "").partition("\n")[0]
-    )
+def main(words: Sequence[str], prog: str) -> int:
+    parser = argparse.ArgumentParser(prog=prog, description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "scenarios",
         nargs="*",
@@ -202,7 +204,7 @@ def main() -> int:
     parser.add_argument("--mode", choices=MODES, help="default: both, one after the other")
     parser.add_argument("--ticks", type=int, default=4, help="to watch after two of warming up")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
-    asked = parser.parse_args()
+    asked = parser.parse_args(words)
     unknown = [name for name in asked.scenarios if name not in SCENARIOS]
     if unknown:
         parser.error(f"cannot run {', '.join(unknown)}: want {', '.join(SCENARIOS)}")
@@ -218,7 +220,3 @@ def main() -> int:
             write(asked.json, MacroResults(where, rows))  # each time: the longest come last
     console().print(table_of(rows))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

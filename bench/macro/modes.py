@@ -17,7 +17,9 @@ from typing import Any, Final, NamedTuple
 
 import aiohttp
 
-from bench.macro.processes import Ports
+from bench.load.client import tls_context
+from bench.load.plan import Endpoint, Question
+from bench.processes import Ports
 from bench.scenarios import Scenario
 from heapfast.sim.process import Endpoints
 
@@ -29,15 +31,19 @@ MODES: Final = (HEAPSTER, METRICS_SERVER)
 LEAST_RESOLUTION_SECONDS: Final = 10
 PODS: Final = "/apis/metrics.k8s.io/v1beta1/pods"
 #: As the HorizontalPodAutoscaler asks.
-PROTOBUF: Final = {"accept": "application/vnd.kubernetes.protobuf,application/json"}
+PROTOBUF: Final = ("accept: application/vnd.kubernetes.protobuf, */*",)
+JSON: Final = ("accept: application/json",)
+REQUESTS_A_SECOND: Final = 50.0
+#: Of one pod: enough for the CPU of one to show beside the CPU of scraping.
+POD_REQUESTS_A_SECOND: Final = 200.0
 
 
 class Request(NamedTuple):
-    """One that is sent over and over."""
+    """One that is sent over and over, and how often a second."""
 
-    url: str
-    tls: ssl.SSLContext | None
-    headers: dict[str, str]
+    endpoint: Endpoint
+    question: Question
+    per_second: float
 
 
 def find_fault(scenario: Scenario, mode: str) -> str | None:
@@ -86,20 +92,32 @@ async def requests_of(mode: str, scenario: Scenario, cluster: Endpoints, ports: 
     Raises:
         RuntimeError: not every node and pod is there.
     """
+    open_port = Endpoint(host="127.0.0.1", port=ports.heapster)
     heapster = f"http://127.0.0.1:{ports.heapster}"
-    requests = {"healthz": Request(f"{heapster}/healthz", None, {})}
+    requests = {"healthz": Request(open_port, Question("/healthz"), REQUESTS_A_SECOND)}
     async with aiohttp.ClientSession() as session:
         nodes = await _get(session, f"{heapster}/api/v1/model/nodes/")
         if mode == HEAPSTER:
             pods = await _get(session, f"{heapster}/apis/metrics/v1alpha1/pods")
-            requests["series"] = Request(f"{heapster}/api/v1/model/nodes/{nodes[0]}/metrics/cpu/usage_rate", None, {})
-        else:
-            secure = f"https://127.0.0.1:{ports.secure}"
-            tls = _caller(cluster)
-            pods = await _get(session, f"{secure}{PODS}", tls)
             meta = pods["items"][0]["metadata"]
-            url = f"{secure}{PODS.removesuffix('/pods')}/namespaces/{meta['namespace']}/pods"
-            requests["autoscaler"] = Request(f"{url}?labelSelector=app%3D{meta['labels']['app']}", tls, PROTOBUF)
+            series = Question(f"/api/v1/model/nodes/{nodes[0]}/metrics/cpu/usage_rate")
+            pod = Question(f"/apis/metrics/v1alpha1/namespaces/{meta['namespace']}/pods/{meta['name']}")
+            requests["series"] = Request(open_port, series, REQUESTS_A_SECOND)
+            requests["pod"] = Request(open_port, pod, POD_REQUESTS_A_SECOND)
+        else:
+            secure = Endpoint(
+                host="127.0.0.1",
+                port=ports.secure,
+                tls=True,
+                cert_file=cluster.client_cert_file,
+                key_file=cluster.client_key_file,
+            )
+            pods = await _get(session, f"https://127.0.0.1:{ports.secure}{PODS}", tls_context(secure))
+            meta = pods["items"][0]["metadata"]
+            path = f"{PODS.removesuffix('/pods')}/namespaces/{meta['namespace']}/pods"
+            selector = Question(f"{path}?labelSelector=app%3D{meta['labels']['app']}", PROTOBUF)
+            requests["autoscaler"] = Request(secure, selector, REQUESTS_A_SECOND)
+            requests["pod"] = Request(secure, Question(f"{path}/{meta['name']}", JSON), POD_REQUESTS_A_SECOND)
     _check(scenario, len(nodes), len(pods["items"] or ()))
     return requests
 
@@ -111,15 +129,6 @@ def _check(scenario: Scenario, nodes: int, pods: int) -> None:
         raise RuntimeError(
             f"cannot measure {scenario.name}: {nodes} of {scenario.nodes} nodes, {pods} of {scenario.pods} pods"
         )
-
-
-def _caller(cluster: Endpoints) -> ssl.SSLContext:
-    """TLS of a caller who may ask; the daemon's certificate is its own, so nobody vouches for it."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.load_cert_chain(cluster.client_cert_file, cluster.client_key_file)
-    return context
 
 
 async def _get(session: aiohttp.ClientSession, url: str, tls: ssl.SSLContext | None = None) -> Any:

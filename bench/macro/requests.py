@@ -1,59 +1,57 @@
-"""Requests at a fixed rate, and how long each took: an open loop, so that a slow server cannot hide.
+"""One kind of request at a fixed rate, by the load generator, and what it cost the daemon.
 
-In      a request, a rate, a duration
-Out     Latencies: p50, p99, maximum, errors
-Callers bench/macro
-Never   waits for an answer before it sends the next request; latency counts from when a request was due
+In      a request, a rate, a duration; the daemon's process and what it uses when it is not asked
+Out     Asked: quantiles, errors, CPU a request
+Callers daemon.py
+Never   asks in this process: its CPU time would be in every latency
 """
 
 from __future__ import annotations
 
-import asyncio
-from typing import NamedTuple
+import msgspec
 
-import aiohttp
-
+from bench.load.plan import Plan, Stream
+from bench.load.runner import run_plan
 from bench.macro.modes import Request
+from bench.processes import cpu_seconds_of
 
-MAX_CONNECTIONS = 64
 
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds from the moment a request was due to the last byte of its answer.
 
-class Latencies(NamedTuple):
-    """Milliseconds, from the moment a request was due to the last byte of its answer."""
+    Attributes:
+        cpu_us: of the daemon, a good answer, beyond what it uses when it is not asked.
+        client_cpu_us: of the load generator, a request.
+    """
 
     sent: int
     errors: int
     p50_ms: float
+    p90_ms: float
     p99_ms: float
     max_ms: float
+    cpu_us: float
+    client_cpu_us: float
 
 
-async def ask_at_rate(request: Request, per_second: float, seconds: float) -> Latencies:
-    """Sends one request over and over."""
-    loop = asyncio.get_running_loop()
-    took: list[float] = []
-    errors = 0
+async def ask_at_rate(request: Request, per_second: float, seconds: float, pid: int, idle_cores: float) -> Asked:
+    """Asks one thing over and over, at moments that no answer changes.
 
-    async def ask(session: aiohttp.ClientSession, due: float) -> None:
-        nonlocal errors
-        try:
-            async with session.get(request.url, ssl=request.tls or True, headers=request.headers) as response:
-                await response.read()
-                errors += response.status != 200
-        except aiohttp.ClientError:
-            errors += 1
-        took.append(loop.time() - due)
-
-    count = round(per_second * seconds)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS)) as session:
-        began = loop.time()
-        tasks = []
-        for number in range(count):
-            due = began + number / per_second
-            await asyncio.sleep(max(0.0, due - loop.time()))
-            tasks.append(asyncio.create_task(ask(session, due)))
-        await asyncio.gather(*tasks)
-    took.sort()
-    return Latencies(
-        count, errors, took[len(took) // 2] * 1e3, took[min(len(took) - 1, int(len(took) * 0.99))] * 1e3, took[-1] * 1e3
+    Args:
+        idle_cores: that the process uses when nobody asks.
+    """
+    stream = Stream(name="asked", questions=[request.question], arrival="poisson", per_second=per_second)
+    before = cpu_seconds_of(pid)
+    outcome = await run_plan(Plan(endpoint=request.endpoint, streams=[stream], seconds=seconds))
+    (asked,) = outcome.streams
+    cpu = cpu_seconds_of(pid) - before - idle_cores * outcome.seconds
+    return Asked(
+        sent=asked.due,
+        errors=sum(asked.errors.values()),
+        p50_ms=asked.p50_ms,
+        p90_ms=asked.p90_ms,
+        p99_ms=asked.p99_ms,
+        max_ms=asked.max_ms,
+        cpu_us=round(cpu / max(asked.good, 1) * 1e6, 1),
+        client_cpu_us=round(outcome.client_cpu_seconds / max(asked.due, 1) * 1e6, 1),
     )

@@ -2,7 +2,7 @@
 
 In      nothing; certificates, headers and the API server's answers are made up
 Out     microseconds of CPU a decision (best of several) for each kind of caller
-Callers `python -m bench.micro.auth [DECISIONS]`, bench/__main__.py
+Callers `python -m bench.micro.auth [DECISIONS]`, bench/micro/command.py
 Source  issue 3: a decision on the warm path costs less than 10 microseconds
 Never   counts time before the decision was checked, or asks a real API server
 """

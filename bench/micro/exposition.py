@@ -2,7 +2,7 @@
 
 In      how many pods of two containers a node has
 Out     figures: bytes, microseconds a body (best of several), GB/s, and times slower the others
-Callers `python -m bench.micro.exposition [PODS]`, bench/__main__.py
+Callers `python -m bench.micro.exposition [PODS]`, bench/micro/command.py
 Source  design section 10: at least 1.5 GB/s at 30 pods with 2 containers
 Never   counts time before all four gave the same numbers
 

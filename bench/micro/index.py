@@ -2,7 +2,7 @@
 
 In      how many pods; the cluster is made up
 Out     microseconds a selector (best of several), and how many times as long the naive scan takes
-Callers `python -m bench.micro.index [PODS]`, bench/__main__.py
+Callers `python -m bench.micro.index [PODS]`, bench/micro/command.py
 Source  design section 10: a selector of 50 pods among 150,000 costs at most 0.2 ms
 Never   counts time before both forms gave the same answer
 """

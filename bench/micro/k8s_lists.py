@@ -2,7 +2,7 @@
 
 In      a number of nodes, of 30 pods with two containers
 Out     figures; of a list, those of the run that took the least CPU
-Callers `python -m bench.micro.k8s_lists [NODES]`, bench/__main__.py
+Callers `python -m bench.micro.k8s_lists [NODES]`, bench/micro/command.py
 Source  design section 10: 150,000 pods in at most 300 ms, the loop never held more than 5 ms
 Never   counts time before the answer was checked against a reader of JSON or of lengths
 

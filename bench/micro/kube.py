@@ -2,7 +2,7 @@
 
 In      a number of pods
 Out     figures
-Callers `python -m bench.micro.kube [PODS]`, bench/__main__.py
+Callers `python -m bench.micro.kube [PODS]`, bench/micro/command.py
 Never   opens a socket: pages are made in memory, one at a time, so that memory is the reflector's alone
 
 The consumer drops what it hears. What stays is what the reflector keeps: one key a pod.

@@ -2,7 +2,7 @@
 
 In      how many nodes; the cluster is made up: 30 pods a node, 2 containers a pod
 Out     of each list milliseconds, items, and the longest time that the loop did not turn
-Callers `python -m bench.micro.lists [NODES]`, bench/__main__.py
+Callers `python -m bench.micro.lists [NODES]`, bench/micro/command.py
 Source  design section 10: at most 300 ms for a list of 150,000 pods, the loop never held more than 5 ms
 Never   counts time before the number of items was checked
 """

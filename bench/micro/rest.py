@@ -2,7 +2,7 @@
 
 In      how many requests; one node, 30 pods, 15 batches
 Out     requests a second a core, the daemon's side alone (in process) and all of it (socket)
-Callers `python -m bench.micro.rest [REQUESTS]`, bench/__main__.py
+Callers `python -m bench.micro.rest [REQUESTS]`, bench/micro/command.py
 Source  design section 10: at least 15,000 requests a second a core for one pod's series, without TLS
 Never   counts time before the answer was checked
 

@@ -2,7 +2,7 @@
 
 In      how many requests a run; a server process of its own on loopback, plain and TLS
 Out     microseconds of client CPU a request, best and worst of several runs
-Callers `python -m bench.micro.scrape [REQUESTS]`, bench/__main__.py
+Callers `python -m bench.micro.scrape [REQUESTS]`, bench/micro/command.py
 Source  design section 3: 14 us a request without TLS, 45 us with TLS, for a body of 32 KB
 Never   counts the server's time, or a run before both clients gave the right body
 

@@ -2,7 +2,7 @@
 
 In      how many nodes, of 30 pods with 2 containers; the ring is filled by a 25th of them
 Out     figures
-Callers `python -m bench.micro.store [NODES]`, bench/__main__.py
+Callers `python -m bench.micro.store [NODES]`, bench/micro/command.py
 Source  design section 10: close at most 100 ms off the loop, swap and commit at most 5 ms on it, at most 4 bytes a
         retained sample of the long class
 Never   counts time before the answers were compared with what was put in

@@ -2,7 +2,7 @@
 
 In      rounds; the node is made up from a fixed seed: 30 pods of 2 containers, all that a kubelet writes
 Out     figures
-Callers `python -m bench.micro.wire [ROUNDS]`, bench/__main__.py
+Callers `python -m bench.micro.wire [ROUNDS]`, bench/micro/command.py
 Source  design.md section 10: parse /stats/summary at 1 GB/s and more
 Never   counts time before all three agree on every sample; the ratios within one run are what counts
 """

@@ -38,6 +38,8 @@ class Endpoints(msgspec.Struct, frozen=True):
     ca_file: str
     client_cert_file: str
     client_key_file: str
+    front_proxy_cert_file: str
+    front_proxy_key_file: str
     addresses: list[str]
 
 
@@ -57,6 +59,8 @@ def endpoints_of(sim: SimulatedCluster) -> Endpoints:
         ca_file=str(certificates.ca_file) if certificates else "",
         client_cert_file=str(certificates.client_cert_file) if certificates else "",
         client_key_file=str(certificates.client_key_file) if certificates else "",
+        front_proxy_cert_file=str(certificates.front_proxy_cert_file) if certificates else "",
+        front_proxy_key_file=str(certificates.front_proxy_key_file) if certificates else "",
         addresses=[host.address for host in sim.cluster.hosts],
     )
 

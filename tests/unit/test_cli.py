@@ -168,7 +168,7 @@ def test_help_lists_every_command_and_flag(argv: list[str], capsys: pytest.Captu
     assert cli.main(argv) == 0
     text = capsys.readouterr().out
     assert [name for name in FLAGS if f"--{name}" not in text] == []
-    assert all(f"\n  {command} " in text for command in ("check-config", "parse", "simulate", "demo"))
+    assert all(f"\n  {command} " in text for command in ("check-config", "parse", "simulate", "demo", "bench"))
     assert max(map(len, text.splitlines())) <= 100
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.macro.modes import HEAPSTER, METRICS_SERVER, MODES, find_fault, flags_of
-from bench.macro.processes import Ports
+from bench.processes import Ports
 from bench.scenarios import SCENARIOS, Scenario
 from heapfast.config.build import build_options
 from heapfast.sim.process import Endpoints
@@ -17,6 +17,8 @@ ENDPOINTS = Endpoints(
     ca_file="/sim/ca.crt",
     client_cert_file="/sim/client.crt",
     client_key_file="/sim/client.key",
+    front_proxy_cert_file="/sim/front-proxy.crt",
+    front_proxy_key_file="/sim/front-proxy.key",
     addresses=["127.1.0.1"],
 )
 BY_NAME = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)

@@ -1,9 +1,9 @@
-"""The daemon as a child process, and what it has used so far.
+"""Servers as child processes, and what they have used so far.
 
-In      command-line flags of heapfast; the id of any process of ours
-Out     DaemonProcess: its URL, self-metrics; CPU seconds and memory of a process
-Callers bench/macro
-Never   leaves the child behind
+In      a command line; the id of any process
+Out     ServerProcess; DaemonProcess with its URL and self-metrics; CPU seconds and memory of a process
+Callers bench/macro, bench/compare
+Never   leaves a child behind
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 ASK_SECONDS = 0.1
+LAST_WORDS = 2_000
 _CPUCLOCK_SCHED = 2  # of the kernel's posix-timers
 
 
@@ -63,6 +64,55 @@ class Ports(NamedTuple):
             return cls(first.getsockname()[1], second.getsockname()[1])
 
 
+class ServerProcess:
+    """Any program: `async with ServerProcess(argv, log) as server`.
+
+    Args:
+        log: a file for what it prints.
+    """
+
+    def __init__(self, argv: list[str], log: Path) -> None:
+        self._argv = argv
+        self._log = log
+        self._process: asyncio.subprocess.Process
+
+    async def __aenter__(self) -> ServerProcess:
+        with self._log.open("wb") as out:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._argv, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await stop(self._process)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def check(self) -> None:
+        """Raises RuntimeError, with its last words, when it has ended."""
+        if self._process.returncode is not None:
+            raise RuntimeError(f"{self._argv[0]} ended with {self._process.returncode}: {self.last_words()}")
+
+    def last_words(self) -> str:
+        return self._log.read_text(errors="replace")[-LAST_WORDS:]
+
+
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """Asks a process to end, and ends it when it does not."""
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
 class DaemonProcess:
     """`async with DaemonProcess(flags, port) as daemon`."""
 
@@ -82,14 +132,14 @@ class DaemonProcess:
                         raise RuntimeError(f"the daemon ended with {self._process.returncode}; its reason is on stderr")
                     await asyncio.sleep(ASK_SECONDS)
         except BaseException:
-            await self._stop()
+            await stop(self._process)
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stop()
+        await stop(self._process)
 
     async def _answers(self, session: aiohttp.ClientSession) -> bool:
         try:
@@ -112,13 +162,3 @@ class DaemonProcess:
                 labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
                 found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
         return found
-
-    async def _stop(self) -> None:
-        if self._process.returncode is None:
-            self._process.terminate()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await self._process.wait()
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()

@@ -1,0 +1,160 @@
+"""`heapfast bench`: every bench behind one command.
+
+In      argv
+Out     an exit status: 0 done, 1 a server could not be measured or work has grown, 2 wrong usage
+Callers cli (`heapfast bench`), __main__.py (`python -m bench`), tox -e bench
+Never   measures anything itself
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.table import Table
+
+from bench.figures import console
+from bench.progress import telling
+from bench.records import write
+from bench.scenarios import SCENARIOS
+from heapfast.errors import ConfigError
+
+DONE: Final = 0
+FAILED: Final = 1
+WRONG_USAGE: Final = 2
+
+
+def main(words: Sequence[str], prog: str = "python -m bench") -> int:
+    """Runs one command line."""
+    if not words or words[0] in ("-h", "--help"):
+        sys.stdout.write(_usage(prog))
+        return DONE if words else WRONG_USAGE
+    command = COMMANDS.get(words[0])
+    if command is None:
+        sys.stderr.write(f"{prog}: {words[0]}: unknown; want one of {', '.join(COMMANDS)}\n")
+        return WRONG_USAGE
+    try:
+        return command[1](list(words[1:]), f"{prog} {words[0]}")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "hdrh":
+            raise
+        sys.stderr.write(f"{prog}: hdrhistogram is not installed; pip install 'heapfast[bench]' brings it\n")
+        return WRONG_USAGE
+    except ConfigError as error:
+        for fault in error.faults:
+            sys.stderr.write(f"{prog} {words[0]}: {fault}\n")
+        return WRONG_USAGE
+
+
+def _usage(prog: str) -> str:
+    lines = [
+        f"usage: {prog} COMMAND [...]",
+        "",
+        "Load-tests heapfast and other metrics servers on a simulated cluster.",
+        "",
+    ]
+    lines += [f"  {name:<10} {about}" for name, (about, _) in COMMANDS.items()]
+    return "\n".join([*lines, "", f"{prog} COMMAND --help says more; bench/README.md what each number means.", ""])
+
+
+def _micro(words: list[str], prog: str) -> int:
+    from bench.micro import command
+
+    return command.main(words, prog)
+
+
+def _macro(words: list[str], prog: str) -> int:
+    from bench.macro import daemon
+
+    return daemon.main(words, prog)
+
+
+def _compare(words: list[str], prog: str) -> int:
+    from bench.compare.rounds import CompareResults, compare
+    from bench.compare.servers import HELP, parse_server
+    from bench.compare.summary import table_of
+    from bench.compare.turn import Routine
+    from bench.load.profiles import PROFILES
+
+    default = Routine()
+    parser = argparse.ArgumentParser(prog=prog, description="Servers in turns against one simulated cluster.")
+    parser.add_argument("scenario", choices=SCENARIOS, metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}")
+    parser.add_argument("--server", dest="servers", action="append", default=[], metavar="SERVER", help=HELP)
+    parser.add_argument("--rounds", type=int, default=2, help="turns of each server (default %(default)s)")
+    parser.add_argument(
+        "--profile", choices=PROFILES, default=default.profile, help="of the load (default %(default)s)"
+    )
+    parser.add_argument(
+        "--quiet-resolutions",
+        type=int,
+        default=default.quiet_resolutions,
+        help="without questions (default %(default)s)",
+    )
+    parser.add_argument(
+        "--load-seconds", type=float, default=default.load_seconds, help="of the load (default %(default)s)"
+    )
+    parser.add_argument("--newcomers", type=int, default=default.newcomers, help="pods replaced (default %(default)s)")
+    parser.add_argument("--json", type=Path, help="file for the results")
+    asked = parser.parse_args(words)
+    servers = [parse_server(text) for text in asked.servers or ["heapfast"]]
+    if len({spec.name for spec in servers}) < len(servers):
+        raise ConfigError(["--server: two have one name"])
+    if asked.rounds < 1 or asked.quiet_resolutions < 1 or asked.load_seconds <= 0 or asked.newcomers < 0:
+        raise ConfigError(["--rounds, --quiet-resolutions and --load-seconds must be above 0, --newcomers not below"])
+    scenario = SCENARIOS[asked.scenario]
+    if not scenario.tls:
+        raise ConfigError([f"{scenario.name} is without TLS, and metrics.k8s.io is served with it alone"])
+    routine = Routine(
+        quiet_resolutions=asked.quiet_resolutions,
+        load_seconds=asked.load_seconds,
+        profile=asked.profile,
+        newcomers=asked.newcomers,
+    )
+
+    async def run(tell: Callable[[str], None]) -> CompareResults | None:
+        results = None
+        async for results in compare(servers, scenario, routine, asked.rounds, tell):
+            if asked.json:
+                write(asked.json, results)  # each time: a server that hangs must not cost what others gave
+        return results
+
+    with telling() as tell:
+        results = asyncio.run(run(tell))
+    if results is not None and results.turns:
+        console().print(table_of(results))
+    for name, reason in results.failed.items() if results is not None else ():
+        sys.stderr.write(f"{prog}: {name} was not measured to the end: {reason}\n")
+    return FAILED if results is None or results.failed else DONE
+
+
+def _scenarios(words: list[str], prog: str) -> int:
+    argparse.ArgumentParser(prog=prog, description="The clusters that can be simulated, by name.").parse_args(words)
+    table = Table("scenario", title="clusters, of bench/scenarios.py", title_justify="left")
+    for column in ("nodes", "pods", "containers", "namespaces", "resolution", "churn a minute", "TLS", "faults"):
+        table.add_column(column, justify="right")
+    for scenario in SCENARIOS.values():
+        table.add_row(
+            scenario.name,
+            f"{scenario.nodes:,}",
+            f"{scenario.pods:,}",
+            f"{scenario.all_containers:,}",
+            f"{scenario.namespaces}",
+            f"{scenario.resolution_seconds} s",
+            f"{scenario.churn_per_minute:g}",
+            "yes" if scenario.tls else "no",
+            " ".join(scenario.faults),
+        )
+    console().print(table)
+    return DONE
+
+
+COMMANDS: Final[dict[str, tuple[str, Callable[[list[str], str], int]]]] = {
+    "micro": ("one stage at a time, in one process", _micro),
+    "macro": ("the whole daemon under load, with its own counters", _macro),
+    "compare": ("heapfast, metrics-server, Heapster or any other server in turns", _compare),
+    "scenarios": ("the clusters that can be simulated", _scenarios),
+}
