@@ -10,7 +10,7 @@ All filesystems are the same disk, half full.
 """
 from heapfast.sim._loads cimport (
     PAGE_BYTES, cpu_usage_ns, load_t, memory_usage_bytes, moment_t, network_t, per_kilosecond, per_second,
-    working_set_bytes,
+    swap_bytes, working_set_bytes,
 )
 from heapfast.sim._writer cimport (
     close_list, close_object, int_field, open_item, open_list, open_object, out_t, put_key, put_text, text_field,
@@ -72,10 +72,10 @@ cdef inline void put_memory(
     close_object(out, depth)
 
 
-cdef inline void put_swap(out_t* out, int depth, const moment_t* when) noexcept nogil:
+cdef inline void put_swap(out_t* out, int depth, const load_t* load, const moment_t* when) noexcept nogil:
     open_object(out, depth, b"swap")
     time_field(out, depth + 1, b"time", when.shown_ms, False)
-    int_field(out, depth + 1, b"swapUsageBytes", 0)
+    int_field(out, depth + 1, b"swapUsageBytes", swap_bytes(load))
     close_object(out, depth)
 
 
@@ -130,7 +130,7 @@ cdef inline void put_container(
     if not only_cpu_and_memory and not system:
         put_fs(out, depth + 1, b"rootfs", container.load.rootfs_pages, 14, when.shown_ms)
         put_fs(out, depth + 1, b"logs", container.load.logs_pages, 1, when.shown_ms)
-    put_swap(out, depth + 1, when)
+    put_swap(out, depth + 1, &container.load, when)
     close_object(out, depth)
 
 

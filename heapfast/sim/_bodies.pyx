@@ -179,7 +179,7 @@ cdef class NodeBodies:
             int_field(out, 3, b"maxpid", 125722)
             int_field(out, 3, b"curproc", 1352)
             close_object(out, 2)
-        put_swap(out, 2, &node_when)
+        put_swap(out, 2, &self.node.load, &node_when)
         close_object(out, 1)
         open_list(out, 1, b"pods")
         for i in range(listed):
@@ -257,7 +257,7 @@ cdef class NodeBodies:
         end_sample(out, value_micros(VALUE_WORKING_SET, &self.node.load, NULL, &node_when), node_when.shown_ms)
         put_family(out, b"node_swap_usage_bytes", b"gauge", b"[ALPHA] Current swap usage of the node in bytes")
         put_text(out, b"node_swap_usage_bytes")
-        end_sample(out, 0, node_when.shown_ms)
+        end_sample(out, value_micros(VALUE_SWAP, &self.node.load, NULL, &node_when), node_when.shown_ms)
         put_family(out, b"pod_cpu_usage_seconds_total", b"counter",
                    b"[STABLE] Cumulative cpu time consumed by the pod in core-seconds")
         self.put_pods(b"pod_cpu_usage_seconds_total", VALUE_CPU, now_ms, listed)
@@ -414,7 +414,7 @@ cdef class NodeBodies:
             open_object(out, 3, b"process_stats")
             int_field(out, 4, b"process_count", 0)
             close_object(out, 3)
-        put_swap(out, 3, &when)
+        put_swap(out, 3, &total, &when)
         close_object(out, 2)
 
     cdef void put_cadvisor_spec(

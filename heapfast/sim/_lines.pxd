@@ -9,7 +9,7 @@ Never   raises or needs the GIL; escapes nothing: the simulator's names need non
 from heapfast.sim._blocks cimport pod_t
 from heapfast.sim._loads cimport (
     PAGE_BYTES, cpu_usage_ns, load_t, memory_usage_bytes, moment_t, network_t, per_kilosecond, per_second,
-    working_set_bytes,
+    swap_bytes, working_set_bytes,
 )
 from heapfast.sim._writer cimport out_t, put, put_hex, put_int, put_micros, put_text
 from libc.stdint cimport int64_t, uint64_t
@@ -90,7 +90,7 @@ cdef inline int64_t value_micros(
         return per_second(network.tx_bytes_per_second, when.start_ms, when.at_ms) * 1000000
     if which == VALUE_TX_ERRORS:
         return per_kilosecond(network.tx_errors_per_kilosecond, when.start_ms, when.at_ms) * 1000000
-    return 0                           # VALUE_SWAP
+    return swap_bytes(load) * 1000000                  # VALUE_SWAP
 
 
 cdef inline void put_pod_id(out_t* out, const pod_t* pod) noexcept nogil:

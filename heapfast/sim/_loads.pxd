@@ -59,6 +59,10 @@ cdef inline int64_t memory_usage_bytes(const load_t* load, int64_t at_ms, int64_
     return working_set_bytes(load, at_ms, sampling_ms) + PAGE_BYTES * load.cache_pages
 
 
+cdef inline int64_t swap_bytes(const load_t* load) noexcept nogil:
+    return PAGE_BYTES * (load.cache_pages // 8)
+
+
 cdef inline int64_t per_second(int64_t rate, int64_t start_ms, int64_t at_ms) noexcept nogil:
     return rate * (at_ms - start_ms) // 1000
 

@@ -72,6 +72,8 @@ cdef int _add_row(Rows rows, dict entry, dict where) except -1:
     row.namespace = _span(rows, where, entry.get("namespace", ""))
     row.pod = _span(rows, where, entry.get("pod", ""))
     row.uid = _span(rows, where, entry.get("uid", ""))
+    row.has_swap = "swap" in entry
+    row.swap_bytes = entry.get("swap", 0)
     row.has_image = "image" in entry
     row.image = _span(rows, where, entry.get("image", ""))
     start_ns, sample_ns = entry.get("start_ns"), entry.get("sample_ns")

@@ -32,6 +32,7 @@ class Values(msgspec.Struct, frozen=True):
     working_set_bytes: int
     rss_bytes: int
     cache_bytes: int
+    swap_bytes: int
     page_faults: int
     major_page_faults: int
 
@@ -113,6 +114,7 @@ def _values(load: ContainerLoad, start_ms: int, sample_ms: int, sampling_ms: int
         working_set_bytes=loads.working_set_bytes(load, sample_ms, sampling_ms),
         rss_bytes=loads.PAGE_BYTES * load.rss_pages,
         cache_bytes=loads.PAGE_BYTES * load.cache_pages,
+        swap_bytes=loads.swap_bytes(load),
         page_faults=loads.per_second(load.page_faults_per_second, start_ms, sample_ms),
         major_page_faults=loads.per_kilosecond(load.major_page_faults_per_kilosecond, start_ms, sample_ms),
     )

@@ -105,6 +105,11 @@ def memory_usage_bytes(load: ContainerLoad, at_ms: int, sampling_ms: int) -> int
     return working_set_bytes(load, at_ms, sampling_ms) + PAGE_BYTES * load.cache_pages
 
 
+def swap_bytes(load: ContainerLoad) -> int:
+    """What has been swapped out; it stays as it is."""
+    return PAGE_BYTES * (load.cache_pages // 8)
+
+
 def per_second(rate: int, start_ms: int, at_ms: int) -> int:
     """A counter that grows by `rate` a second."""
     return rate * (at_ms - start_ms) // 1000

@@ -1,6 +1,7 @@
 """A kubelet's answer to GET /metrics/resource -> rows.
 
-In      text format 0.0.4; the five families of metrics-server are read, every other line is only checked for form
+In      text format 0.0.4; the five families of metrics-server are read, and those of swap where they are wanted; every
+        other line is only checked for form
 Out     Rows: the node first (without a name: the answer does not say it; no row when nothing is said of it), then one
         for each container in the order of first sight
 Callers scrape/sources, `heapfast parse`; naive_exposition.py is the same in plain Python
@@ -56,6 +57,8 @@ cdef enum family_t:
     FAMILY_CONTAINER_CPU
     FAMILY_CONTAINER_MEMORY
     FAMILY_CONTAINER_START
+    FAMILY_NODE_SWAP
+    FAMILY_CONTAINER_SWAP
 
 cdef enum:
     ROW_NONE = 0xFFFFFFFF
@@ -89,6 +92,7 @@ cdef struct reader_t:
     uint32_t cap_seen
     uint32_t expected          # row that the next line is most likely about
     int64_t requested_ns       # time of samples that state none
+    bint wants_swap
     bint no_memory
 
 
@@ -96,7 +100,7 @@ cdef bint is_name(span_t name, const char* word, size_t size) noexcept nogil:
     return name.len == size and memcmp(name.ptr, word, size) == 0
 
 
-cdef family_t family_of(span_t name) noexcept nogil:
+cdef family_t family_of(span_t name, bint wants_swap) noexcept nogil:
     if is_name(name, "container_cpu_usage_seconds_total", 33):
         return FAMILY_CONTAINER_CPU
     if is_name(name, "container_memory_working_set_bytes", 34):
@@ -107,6 +111,10 @@ cdef family_t family_of(span_t name) noexcept nogil:
         return FAMILY_NODE_CPU
     if is_name(name, "node_memory_working_set_bytes", 29):
         return FAMILY_NODE_MEMORY
+    if wants_swap and is_name(name, "container_swap_usage_bytes", 26):
+        return FAMILY_CONTAINER_SWAP
+    if wants_swap and is_name(name, "node_swap_usage_bytes", 21):
+        return FAMILY_NODE_SWAP
     return FAMILY_OTHER
 
 
@@ -166,8 +174,8 @@ cdef uint32_t add_row(reader_t* r, Rows rows, int kind) noexcept nogil:
     return rows.n_rows - 1
 
 
-cdef uint32_t find_row(reader_t* r, Rows rows, const labels_t* labels, span_t text) noexcept nogil:
-    """The row of a container, added when it is new. ROW_NONE: out of memory."""
+cdef uint32_t find_row(reader_t* r, Rows rows, const labels_t* labels, span_t text, bint is_added) noexcept nogil:
+    """The row of a container, added when it is new. ROW_NONE: out of memory, or not there and not to be added."""
     cdef uint64_t hash = hash_name(hash_name(hash_name(HASH_SEED, labels.namespace), labels.pod), labels.container)
     cdef uint32_t at = <uint32_t> hash & (r.n_slots - 1)
     cdef uint32_t i = r.table[at]
@@ -179,6 +187,8 @@ cdef uint32_t find_row(reader_t* r, Rows rows, const labels_t* labels, span_t te
             return i
         at = (at + 1) & (r.n_slots - 1)
         i = r.table[at]
+    if not is_added:
+        return ROW_NONE
     i = add_row(r, rows, KIND_POD_CONTAINER)
     if i == ROW_NONE:
         return i
@@ -225,6 +235,10 @@ cdef inline bint keep_sample(
     cdef int metric = M_CPU_USAGE if is_cpu else M_MEMORY_WORKING_SET
     if family == FAMILY_CONTAINER_START:
         return whole(sample.value * NS_PER_SECOND, &row.start_ns)
+    if family == FAMILY_NODE_SWAP or family == FAMILY_CONTAINER_SWAP:
+        # Kubelets have written sums below zero here, as numbers beyond int64: no sample, and no fault of theirs.
+        row.has_swap = whole(sample.value, &row.swap_bytes)
+        return True
     if sample.time_ms < 0:
         return False
     if not whole(sample.value * NS_PER_SECOND if is_cpu else sample.value, &row.value[metric]):
@@ -269,21 +283,24 @@ cdef void read_lines(reader_t* r, Rows rows) noexcept nogil:
             return
         if e.name.ptr != known:
             known = e.name.ptr
-            family = family_of(e.name)
+            family = family_of(e.name, r.wants_swap)
         if row != ROW_NONE:
             r.expected = row + 1
         if family == FAMILY_OTHER:
             continue
-        if family == FAMILY_NODE_CPU or family == FAMILY_NODE_MEMORY:
+        if family == FAMILY_NODE_CPU or family == FAMILY_NODE_MEMORY or family == FAMILY_NODE_SWAP:
             row = NODE_ROW
         elif row == ROW_NONE:
             # A container may have an empty name, but not none.
             if labels.container.ptr == NULL or labels.pod.len == 0 or labels.namespace.len == 0:
                 rows.note_bad(offset_of(e, start))
                 continue
-            row = find_row(r, rows, &labels, text)
-            if row == ROW_NONE:
+            # Swap alone makes nobody a container that has metrics.
+            row = find_row(r, rows, &labels, text, family != FAMILY_CONTAINER_SWAP)
+            if row == ROW_NONE and r.no_memory:
                 return
+            if row == ROW_NONE:
+                continue
             r.expected = row + 1
         if not keep_sample(r, &rows.row[row], family, &sample):
             rows.note_bad(offset_of(e, start))
@@ -295,12 +312,13 @@ cdef void drop_unsaid_node(Rows rows) noexcept nogil:
         memmove(&rows.row[NODE_ROW], &rows.row[FIRST_CONTAINER], rows.n_rows * sizeof(row_t))
 
 
-def parse_resource(body not None, Rows rows not None, int64_t requested_ns=TIME_ZERO_NS):
+def parse_resource(body not None, Rows rows not None, int64_t requested_ns=TIME_ZERO_NS, bint wants_swap=False):
     """Reads a kubelet's resource metrics into `rows`, in place of what they held.
 
     `body` is bytes, or anything else with a contiguous buffer; `rows` keeps it and borrows its text until the next
     parse or `rows.clear()`. Nobody may write to it until then. `requested_ns` (Unix ns, just before the request was
     sent) is the time of samples that state none, as simulated and old kubelets answer; without it they have none.
+    `wants_swap`: read swap in use too, of the node and of containers that have something else.
 
     Samples that are left out are counted in `rows.bad_values`; the value of the first stands at `rows.bad_offset`.
 
@@ -314,6 +332,7 @@ def parse_resource(body not None, Rows rows not None, int64_t requested_ns=TIME_
     r.n_slots = r.cap_seen = 0
     r.expected = FIRST_CONTAINER
     r.requested_ns = requested_ns
+    r.wants_swap = wants_swap
     r.no_memory = False
     with nogil:
         open_exposition(&r.text, body_at.start, rows.text_len, rows.reserve(rows.text_len))

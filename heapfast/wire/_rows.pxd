@@ -12,6 +12,7 @@ from heapfast.wire._cursor cimport cursor_t
 # One node, system container, pod or pod container of the answer. No two rows have the same kind and names.
 cdef struct row_t:
     uint8_t kind               # KIND_NODE, KIND_SYS_CONTAINER, KIND_POD, KIND_POD_CONTAINER
+    uint8_t has_swap           # swap_bytes is there
     uint8_t has_image          # the answer has an image for the container, perhaps an empty one
     uint32_t present           # bit m set: value[m] is a sample of metric m (M_UPTIME never: the store derives it)
     span_t name                # node name, container name, or pod name; by kind
@@ -22,6 +23,7 @@ cdef struct row_t:
     int64_t start_ns           # when counting began, Unix ns; time_zero() = unknown
     int64_t sample_ns          # when the values were sampled, Unix ns; time_zero() = unknown
     int64_t value[N_STANDARD]  # by metric id; units as in catalog/metrics.py
+    int64_t swap_bytes         # in use; no metric of Heapster's
     uint32_t resource_start    # its resources: resource[start : start + count]
     uint32_t resource_count
     uint32_t custom_start      # its custom metrics: custom[start : start + count]

@@ -289,6 +289,8 @@ cdef class Rows:
             out["uid"] = text_of(row.uid)
         if row.has_image:
             out["image"] = text_of(row.image)
+        if row.has_swap:
+            out["swap"] = row.swap_bytes
         out["start_ns"] = time_of(row.start_ns)
         out["sample_ns"] = time_of(row.sample_ns)
         out["metrics"] = {CATALOG[m].name: row.value[m] for m in range(N_STANDARD) if row.present >> m & 1}

@@ -50,6 +50,8 @@ FAMILIES: Final = {
     "container_cpu_usage_seconds_total": ("cpu/usage", 1e9),
     "container_memory_working_set_bytes": ("memory/working_set", 1.0),
     "container_start_time_seconds": ("start", 1e9),
+    "node_swap_usage_bytes": ("swap", 1.0),
+    "container_swap_usage_bytes": ("swap", 1.0),
 }
 
 
@@ -148,12 +150,12 @@ def read_seconds(text: str) -> int:
     return round(seconds * 1e3)
 
 
-def parse_resource(body: bytes, requested_ns: int = TIME_ZERO) -> Parsed:
+def parse_resource(body: bytes, requested_ns: int = TIME_ZERO, wants_swap: bool = False) -> Parsed:
     node = row("node", "")
     containers: dict[tuple[str, str, str], dict[str, Any]] = {}
     bad_values = 0
     for name, labels, value, time_ms in parse_exposition(body, crlf=False):
-        if name not in FAMILIES:
+        if name not in FAMILIES or (FAMILIES[name][0] == "swap" and not wants_swap):
             continue
         metric, factor = FAMILIES[name]
         target = node
@@ -165,6 +167,8 @@ def parse_resource(body: bytes, requested_ns: int = TIME_ZERO) -> Parsed:
                 bad_values += 1
                 continue
             new = row("pod_container", container, namespace=namespace, pod=pod, uid="")
+            if metric == "swap" and (namespace, pod, container) not in containers:
+                continue
             target = containers.setdefault((namespace, pod, container), new)
         if not keep_sample(target, metric, value * factor, time_ms, requested_ns):
             bad_values += 1
@@ -174,6 +178,11 @@ def parse_resource(body: bytes, requested_ns: int = TIME_ZERO) -> Parsed:
 
 def keep_sample(target: dict[str, Any], metric: str, value: float, time_ms: int | None, requested_ns: int) -> bool:
     """False: it is a bad one."""
+    if metric == "swap":
+        target.pop("swap", None)
+        if -1 < value < 2**63:
+            target["swap"] = int(value)
+        return True
     if not -1 < value < 2**63:
         return False
     if metric == "start":

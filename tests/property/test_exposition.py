@@ -160,7 +160,8 @@ def one_of_few(*texts: str) -> Text:
 
 FAMILIES = one_of_few(
     "container_cpu_usage_seconds_total", "container_memory_working_set_bytes", "container_start_time_seconds",
-    "node_cpu_usage_seconds_total", "node_memory_working_set_bytes", "container_swap_usage_bytes", "other",
+    "node_cpu_usage_seconds_total", "node_memory_working_set_bytes", "container_swap_usage_bytes",
+    "node_swap_usage_bytes", "other",
 )  # fmt: skip
 FEW = one_of_few("a", "a", "b", "ab", "", "c\\\\", "é")
 CONTAINERS = st.one_of(
@@ -188,11 +189,11 @@ def resource_bodies(draw: st.DrawFn) -> str:
 
 
 @settings(max_examples=500, deadline=None)
-@given(resource_bodies(), st.sampled_from([naive_exposition.TIME_ZERO, 0, 77]))
-def test_resource_metrics_agree_with_their_twin(body: str, requested_ns: int) -> None:
+@given(resource_bodies(), st.sampled_from([naive_exposition.TIME_ZERO, 0, 77]), st.booleans())
+def test_resource_metrics_agree_with_their_twin(body: str, requested_ns: int, wants_swap: bool) -> None:
     raw, rows = body.encode(), Rows()
-    found = outcome(parse_resource, raw, rows, requested_ns)
-    want = outcome(naive_exposition.parse_resource, raw, requested_ns)
+    found = outcome(parse_resource, raw, rows, requested_ns, wants_swap)
+    want = outcome(naive_exposition.parse_resource, raw, requested_ns, wants_swap)
     rows.check()
     assert (rows.bad_offset >= 0) == (rows.bad_values > 0)
     if isinstance(found, ParseError):

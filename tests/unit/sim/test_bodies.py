@@ -111,7 +111,7 @@ def test_the_resource_endpoint_states_the_expected_values(cluster: Cluster, now_
         def state(kind: str, labels: tuple[str, str, str], values: Values, want: dict[Any, Any] = want) -> None:
             want[f"{kind}_cpu_usage_seconds_total", *labels] = (values.cpu_usage_ns / 1e9, values.sample_ms)
             want[f"{kind}_memory_working_set_bytes", *labels] = (values.working_set_bytes, values.sample_ms)
-            want[f"{kind}_swap_usage_bytes", *labels] = (0, values.sample_ms)
+            want[f"{kind}_swap_usage_bytes", *labels] = (values.swap_bytes, values.sample_ms)
 
         state("node", ("", "", ""), cluster.expected_node(host.name, now_ms).total)
         for (namespace, pod), values in expected_pods(cluster, host.name, now_ms).items():

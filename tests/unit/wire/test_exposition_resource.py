@@ -366,3 +366,33 @@ def test_rows_hold_a_mutable_body_until_they_are_cleared() -> None:
 def test_what_has_no_bytes_is_a_type_error(body: object) -> None:
     with pytest.raises(TypeError):
         parse_resource(body, Rows())  # type: ignore[arg-type]
+
+
+SWAP = "container_swap_usage_bytes"
+
+
+def test_swap_is_read_where_it_is_wanted() -> None:
+    body = (
+        f"{CPU}{LABELS} 1 1\n{MEMORY}{LABELS} 2 1\n{SWAP}{LABELS} 3.44e+10 9\n"
+        "node_cpu_usage_seconds_total 1 1\nnode_memory_working_set_bytes 2 1\nnode_swap_usage_bytes 4096 9\n"
+    )
+    found, rows = parse(body, wants_swap=True)
+    assert [row["swap"] for row in found] == [4096, 34_400_000_000]
+    # Its time is not that of the others.
+    assert [row["sample_ns"] for row in found] == [MS, MS]
+    assert rows.bad_values == 0
+    assert all("swap" not in row for row in parse_good(body))
+
+
+def test_swap_alone_makes_nobody_a_container() -> None:
+    found, rows = parse(f"{SWAP}{LABELS} 1 1\nnode_swap_usage_bytes 1 1\n", wants_swap=True)
+    assert (found, rows.bad_values) == ([], 0)
+
+
+@pytest.mark.parametrize("value", ["1.8446743709127774e+19", "-1", "NaN"])
+def test_swap_beyond_its_range_is_left_out(value: str) -> None:
+    """A kubelet of 1.28 wrote a sum below zero as an unsigned number."""
+    body = f"{CPU}{LABELS} 1 1\n{SWAP}{LABELS} 5 1\n{SWAP}{LABELS} {value} 1\nnode_cpu_usage_seconds_total 1 1\n"
+    found, rows = parse(body + f"node_swap_usage_bytes {value} 1\n", wants_swap=True)
+    assert ["swap" in row for row in found] == [False, False]
+    assert rows.bad_values == 0
