@@ -41,6 +41,7 @@ EXTENSIONS = [
     "heapfast._enrich",
     "heapfast._sums",
     "heapfast._closing",
+    "heapfast._extras",
     "heapfast._latest",
     "heapfast._core",
     # 7: answers as bytes

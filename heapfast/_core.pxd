@@ -5,6 +5,7 @@ Everything here belongs to the loop, except a Closing between swap and commit.
 from heapfast._batch cimport Batch, Ledger, Metrics, frame_t
 from heapfast._closing cimport Closing
 from heapfast._entities cimport Entities, owner_t, table_t
+from heapfast._extras cimport Extras
 from heapfast._latest cimport Latest
 from heapfast._ring cimport Ring
 from heapfast._text cimport text_t
@@ -21,6 +22,8 @@ cdef class Store:
         Batch open
         Closing closing                    # between swap and commit, else None
         readonly Latest latest
+        Extras extras                      # the latest view's; None when only CPU and memory are served
+        readonly tuple usage_keys
         set long_custom                    # names of custom metrics that are of the long class, seen or not
         bint has_schedulable
         readonly int64_t side_ns           # resolution of the side source; 0 = there is none

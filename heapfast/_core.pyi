@@ -22,6 +22,7 @@ class Store:
     ingested_rows: int
     ingested_targets: int
     side_ns: int
+    usage_keys: tuple[str, ...]
     latest: Latest
     def __init__(
         self,
@@ -32,6 +33,7 @@ class Store:
         schedulable: bool = False,
         resolution_ns: int = 60_000_000_000,
         side_ns: int = 0,
+        usage_keys: Iterable[str] = (),
     ) -> None: ...
 
     # Who is there, as the API server says. Each call costs what it names.

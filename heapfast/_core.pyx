@@ -24,6 +24,7 @@ from heapfast._batch cimport (
 )
 from heapfast._closing cimport CLOSING_DONE, CLOSING_RUNNING, Closing, Spare
 from heapfast._entities cimport Entities, container_spec_t, owner_t, pod_spec_t, table_t, text_hash
+from heapfast._extras cimport Extras
 from heapfast._ring cimport Ring
 from heapfast._side cimport is_main_metric, main_metrics
 from heapfast._text cimport text_is, text_str, text_t
@@ -97,6 +98,7 @@ cdef class Store:
         long_metrics: names from the catalogue, or of custom metrics ("custom/...").
         resolution_ns: how often a target is scraped; the latest view tells fresh and stale by it.
         schedulable: nodes carry the label `schedulable` (as Heapster's cAdvisor source has it).
+        usage_keys: of USAGE_KEYS: what the latest view has beside CPU and memory.
         side_ns: how often the side source of each target is scraped (see _side.pxd); 0 when there is none.
 
     Raises:
@@ -112,6 +114,7 @@ cdef class Store:
         bint schedulable=False,
         int64_t resolution_ns=60 * SECOND_NS,
         int64_t side_ns=0,
+        usage_keys=(),
     ):
         if long_retention_ns <= 0 or short_retention_ns <= 0:
             raise StoreError(
@@ -130,7 +133,9 @@ cdef class Store:
         self.last_namespace = SLOT_NONE
         cdef bytes cluster = b"cluster"
         self.entities.find_or_add(KIND_CLUSTER, owned_by(SLOT_NONE), cluster, <uint32_t>len(cluster))
-        self.latest = Latest(self.entities, resolution_ns)
+        self.usage_keys = tuple(usage_keys)
+        self.extras = Extras(self.entities, self.usage_keys, resolution_ns, side_ns) if self.usage_keys else None
+        self.latest = Latest(self.entities, resolution_ns, self.extras)
         self.side_ns = side_ns
         self.open = Batch(self.metrics, self.ledger, 1, schedulable, side_ns)
 
@@ -427,6 +432,10 @@ cdef class Store:
             self.latest.take_node(slot if node == SLOT_NONE else node, row)
         elif kind == KIND_POD_CONTAINER:
             self.latest.take_container(owner, slot, row, uid_hash)
+        if self.extras is not None and kind != KIND_SYS_CONTAINER:
+            self.extras.take(
+                rows, row, node if kind == KIND_NODE and node != SLOT_NONE else slot, now_ns, origin == ORIGIN_SIDE
+            )
         if row.resource_count:
             self._ingest_resources(rows, row, kind, slot)
         if row.custom_count:

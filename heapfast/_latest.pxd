@@ -11,6 +11,7 @@ A pod is current while p.answer is its node's newest answer, so that one that is
 any more is gone with it; a node that fails keeps what it had until it is stale.
 """
 from heapfast._entities cimport Entities
+from heapfast._extras cimport Extras
 from heapfast._types cimport int64_t, uint8_t, uint32_t
 from heapfast.wire._rows cimport row_t
 
@@ -67,6 +68,7 @@ cdef enum usage_status_t:
 cdef class Latest:
     cdef:
         Entities entities
+        readonly Extras extras     # what is served beside CPU and memory; None when nothing is
         track_t* node              # owned; by slot
         track_t* container         # owned; by slot
         node_answer_t* node_answer # owned; by slot of the node

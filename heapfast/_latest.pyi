@@ -1,6 +1,9 @@
+from heapfast._extras import Extras
+
 class Latest:
     resolution_ns: int
     stale_ns: int
+    extras: Extras | None
     def counts(self, now_ns: int) -> tuple[int, int]: ...
     def node_sample(self, node: int, now_ns: int) -> tuple[int, int, int, int, int]: ...
     def pod_sample(self, pod: int, now_ns: int) -> tuple[int, int, int, int, int, list[tuple[int, int, int]]]: ...

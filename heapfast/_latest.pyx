@@ -12,6 +12,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from heapfast._entities cimport Entities
+from heapfast._extras cimport Extras
 from heapfast._text cimport text_compare, text_t
 from heapfast._types cimport (
     KIND_NODE,
@@ -65,10 +66,12 @@ cdef class Latest:
 
     Args:
         resolution_ns: how often a target is scraped.
+        extras: takes what is served beside CPU and memory; None for nothing.
     """
 
-    def __cinit__(self, Entities entities, int64_t resolution_ns):
+    def __cinit__(self, Entities entities, int64_t resolution_ns, Extras extras=None):
         self.entities = entities
+        self.extras = extras
         self.resolution_ns = resolution_ns
         self.stale_ns = STALE_RESOLUTIONS * resolution_ns
 
@@ -185,6 +188,8 @@ cdef class Latest:
     cdef void forget(self, int kind, uint32_t slot) noexcept:
         cdef pod_answer_t* p
         cdef uint32_t i
+        if self.extras is not None:
+            self.extras.forget(kind, slot)
         if kind == KIND_NODE:
             if slot < self.n_nodes:
                 memset(&self.node[slot], 0, sizeof(track_t))
@@ -198,6 +203,8 @@ cdef class Latest:
                 # Its slot may have been given to another pod's since: that one is in a later answer.
                 if self.container[p.container[i]].answer == p.answer:
                     memset(&self.container[p.container[i]], 0, sizeof(track_t))
+                    if self.extras is not None:
+                        self.extras.forget(KIND_POD_CONTAINER, p.container[i])
             free(p.container)
             memset(p, 0, sizeof(pod_answer_t))
 

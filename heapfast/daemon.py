@@ -81,7 +81,6 @@ log = logging.getLogger(__name__)
 SOURCES: dict[str, Callable[[], Source]] = {
     "summary": KubeletSummary,
     "cadvisor": Cadvisor,
-    "resource": KubeletResource,
 }
 
 #: A round of scrapes is late when the last one began so many resolutions ago.
@@ -248,7 +247,7 @@ async def build(
             send_token_over_http=options.source.token_over_http,
         )
         scraper = ScrapeManager(
-            SOURCES[options.source.kind](),
+            make_source(options),
             kubelets,
             port=options.source.kubelet_port,
             clock=clock,
@@ -418,6 +417,13 @@ def _is_collecting(scraper: ScrapeManager, clock: Clock, resolution_ns: int) -> 
     return scraper.began_ns == 0 or clock.now_ns() - scraper.began_ns < LATE_RESOLUTIONS * resolution_ns
 
 
+def make_source(options: Options) -> Source:
+    """What kubelets are asked for, or for first."""
+    if options.source.kind == "resource":
+        return KubeletResource(wants_swap="swap" in options.store.usage_keys)
+    return SOURCES[options.source.kind]()
+
+
 def make_store(options: StoreOptions, *, schedulable: bool, resolution_ns: int, side_ns: int = 0) -> Store:
     return Store(
         long_retention_ns=options.long_retention_ns,
@@ -426,6 +432,7 @@ def make_store(options: StoreOptions, *, schedulable: bool, resolution_ns: int, 
         schedulable=schedulable,
         resolution_ns=resolution_ns,
         side_ns=side_ns,
+        usage_keys=options.usage_keys,
     )
 
 

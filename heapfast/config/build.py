@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from heapfast.catalog.metrics import BY_NAME, CUSTOM_PREFIX
+from heapfast.catalog.usage_keys import OF_SUMMARY, USAGE_KEYS
 from heapfast.config.argv import Arguments, parse_argv
 from heapfast.config.delegated_auth import build_auth
 from heapfast.config.findings import Findings
@@ -146,7 +147,20 @@ def _store(
         ),
         long_retention_ns=long_ns,
         short_retention_ns=short_ns,
+        usage_keys=_usage_keys(values["usage-keys"], source, findings) if secure is not None else (),
     )
+
+
+def _usage_keys(names: Sequence[str], source: ScrapeOptions, findings: Findings) -> tuple[str, ...]:
+    """Each once, and only what a source has."""
+    for name in names:
+        if name not in USAGE_KEYS:
+            findings.refuse("usage-keys", repr(name), f"one or more of {', '.join(USAGE_KEYS)}")
+        elif name in OF_SUMMARY and source.kind == "resource" and not source.side_resolution_ns:
+            findings.refuse("usage-keys", repr(name), "--summary-resolution too: /metrics/resource does not have it")
+        elif name == "swap" and source.kind != "resource":
+            findings.refuse("usage-keys", repr(name), "the source kubernetes.resource, which has it")
+    return tuple(name for name in USAGE_KEYS if name in names)
 
 
 def _long_metrics(source: ScrapeOptions, *, is_secure: bool) -> tuple[str, ...]:

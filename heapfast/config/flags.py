@@ -58,6 +58,11 @@ def _own_flags() -> list[Flag]:
         "enable-custom-metrics",
         "Serve custom.metrics.k8s.io, for autoscalers; no other server may be registered for it.",
     )
+    table.words(
+        "usage-keys",
+        "What metrics.k8s.io says beside CPU and memory: swap, ephemeral-storage, network, accelerators. The last three"
+        " need the summary: --summary-resolution, or kubernetes.summary_api.",
+    )
 
     table.group = Group.OTHER
     table.switch("version", "Print the version and exit.")

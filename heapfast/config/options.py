@@ -89,11 +89,13 @@ class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):
         long_metrics: metrics of the long class, by name.
         long_retention_ns: how far back the long class reaches.
         short_retention_ns: how far back every other metric reaches.
+        usage_keys: what metrics.k8s.io says beside CPU and memory, as catalog/usage_keys.py has it.
     """
 
     long_metrics: tuple[str, ...]
     long_retention_ns: int = 15 * 60 * NS_PER_SECOND
     short_retention_ns: int = 140 * NS_PER_SECOND
+    usage_keys: tuple[str, ...] = ()
 
 
 class LabelOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,8 +9,10 @@ Never   writes what stands around items, or compares names
 from libc.stdlib cimport free, realloc
 
 from heapfast._entities cimport table_t
+from heapfast._extras cimport EXTRA_ACCELERATORS, EXTRA_NETWORK_RX, EXTRA_NETWORK_TX, N_EXTRAS
 from heapfast._latest cimport USAGE_NONE, USAGE_OK, pod_answer_t
 from heapfast._types cimport KIND_NAMESPACE, KIND_NODE, KIND_POD, KIND_POD_CONTAINER
+from heapfast.codec._quantity cimport write_cpu_millicores, write_memory_bytes
 
 cdef extern from *:
     """
@@ -26,6 +28,12 @@ cdef enum:
 CONTENT_NONE = <int>NOTHING
 CONTENT_METADATA = <int>METADATA
 CONTENT_WHOLE = <int>WHOLE
+
+
+cdef Py_ssize_t write_extra(int extra, int64_t value, char* out) noexcept nogil:
+    if extra == EXTRA_ACCELERATORS:
+        return write_cpu_millicores(value, out)
+    return write_memory_bytes(value, out)
 
 
 cdef class Items:
@@ -128,6 +136,7 @@ cdef class Items:
                 fetch(&self.latest.entities.table[KIND_POD_CONTAINER].name[container])
 
     cdef usage_status_t load(self, uint32_t slot, item_t* item) noexcept:
+        item.slot = slot
         item.labels = self.roster.find(slot, self.came)
         if item.labels == NULL:
             return USAGE_NONE
@@ -140,6 +149,14 @@ cdef class Items:
             self.latest.entities.table[KIND_POD].parent[slot]
         ]
         return self.latest.pod_usage(slot, self.now_ns, &item.container, &item.n_containers, &item.usage)
+
+    cdef void load_extras(self, int kind, uint32_t slot, uint32_t pod, bint is_first, int64_t* value) noexcept:
+        cdef int64_t of_pod[N_EXTRAS]
+        self.latest.extras.read(kind, slot, self.now_ns, value)
+        if kind == KIND_POD_CONTAINER and is_first:
+            self.latest.extras.read(KIND_POD, pod, self.now_ns, of_pod)
+            value[EXTRA_NETWORK_RX] = of_pod[EXTRA_NETWORK_RX]
+            value[EXTRA_NETWORK_TX] = of_pod[EXTRA_NETWORK_TX]
 
     cdef void put(self, const item_t* item, bint is_single) noexcept:
         pass

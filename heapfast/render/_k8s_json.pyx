@@ -8,8 +8,11 @@ Never   indents: _indent does, from the bytes
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
+from libc.string cimport strlen
+
+from heapfast._extras cimport EXTRA_SWAP, N_EXTRAS, extra_key
 from heapfast._latest cimport USAGE_OK, usage_t
-from heapfast._types cimport KIND_NODE, KIND_POD_CONTAINER, int64_t, uint32_t
+from heapfast._types cimport KIND_NODE, KIND_POD_CONTAINER, absent_i64, int64_t, uint32_t
 from heapfast.codec._duration cimport DURATION_MAX, write_duration
 from heapfast.codec._quantity cimport QUANTITY_MAX_CHARS, write_cpu_nanocores, write_memory_bytes
 from heapfast.render._json cimport (
@@ -21,7 +24,7 @@ from heapfast.render._json cimport (
     put_utc_seconds,
     reserve,
 )
-from heapfast.render._k8s_items cimport NOTHING, WHOLE, Items, content_t, item_t
+from heapfast.render._k8s_items cimport NOTHING, WHOLE, Items, content_t, item_t, write_extra
 
 
 cdef class JsonItems(Items):
@@ -89,7 +92,7 @@ cdef class JsonItems(Items):
             put_window(out, item.usage.window_ns)
             if self.roster.kind == KIND_NODE:
                 put_char(out, c",")
-                put_usage(out, &item.usage)
+                self._put_usage(&item.usage, KIND_NODE, item.slot, 0, False)
             else:
                 self._put_containers(item)
         put_char(out, c"}")
@@ -109,17 +112,41 @@ cdef class JsonItems(Items):
             put_literal(out, b'{"name":')
             put_text(out, self.latest.entities.table[KIND_POD_CONTAINER].name[item.container[i]])
             put_char(out, c",")
-            put_usage(out, &usage)
+            self._put_usage(&usage, KIND_POD_CONTAINER, item.container[i], item.slot, i == 0)
             put_char(out, c"}")
         put_char(out, c"]")
 
+    cdef void _put_usage(
+        self, const usage_t* usage, int kind, uint32_t slot, uint32_t pod, bint is_first
+    ) noexcept:
+        cdef buffer_t* out = self.buffer
+        cdef int64_t value[N_EXTRAS]
+        cdef int i
+        put_literal(out, b'"usage":{"cpu":')
+        put_cpu(out, usage.cpu_nanocores)
+        if self.latest.extras is None:
+            put_literal(out, b',"memory":')
+            put_memory(out, usage.memory_bytes)
+            put_char(out, c"}")
+            return
+        self.load_extras(kind, slot, pod, is_first, value)
+        for i in range(EXTRA_SWAP):
+            put_extra(out, i, value[i])
+        put_literal(out, b',"memory":')
+        put_memory(out, usage.memory_bytes)
+        put_extra(out, EXTRA_SWAP, value[EXTRA_SWAP])
+        put_char(out, c"}")
 
-cdef void put_usage(buffer_t* out, const usage_t* usage) noexcept nogil:
-    put_literal(out, b'"usage":{"cpu":')
-    put_cpu(out, usage.cpu_nanocores)
-    put_literal(out, b',"memory":')
-    put_memory(out, usage.memory_bytes)
-    put_char(out, c"}")
+
+cdef void put_extra(buffer_t* out, int extra, int64_t value) noexcept nogil:
+    if value == absent_i64():
+        return
+    put_literal(out, b',"')
+    put_raw(out, extra_key(extra), strlen(extra_key(extra)))
+    put_literal(out, b'":"')
+    if reserve(out, QUANTITY_MAX_CHARS):
+        out.len += write_extra(extra, value, out.data + out.len)
+    put_char(out, c'"')
 
 
 cdef void put_cpu(buffer_t* out, int64_t nanocores) noexcept nogil:

@@ -14,12 +14,13 @@ Never   writes an envelope
 """
 from libc.string cimport memcpy, strlen
 
+from heapfast._extras cimport EXTRA_SWAP, N_EXTRAS, extra_key
 from heapfast._latest cimport USAGE_OK, usage_t
 from heapfast._text cimport text_t
-from heapfast._types cimport KIND_NODE, KIND_POD_CONTAINER, int64_t, uint32_t
+from heapfast._types cimport KIND_NODE, KIND_POD_CONTAINER, absent_i64, int64_t, uint32_t
 from heapfast.codec._quantity cimport QUANTITY_MAX_CHARS, write_cpu_nanocores, write_memory_bytes
 from heapfast.render._json cimport buffer_t, put_char, put_raw, reserve
-from heapfast.render._k8s_items cimport METADATA, WHOLE, Items, content_t, item_t
+from heapfast.render._k8s_items cimport METADATA, WHOLE, Items, content_t, item_t, write_extra
 from heapfast.render._protobuf cimport begin_message, end_message, put_bytes, put_varint
 
 cdef enum:
@@ -69,7 +70,7 @@ cdef class ProtobufItems(Items):
             put_char(out, TAG_WINDOW)
             put_duration(out, item.usage.window_ns)
             if self.roster.kind == KIND_NODE:
-                put_usage(out, TAG_NODE_USAGE, &item.usage)
+                self._put_usage(TAG_NODE_USAGE, &item.usage, KIND_NODE, item.slot, 0, False)
             else:
                 self._put_containers(item)
         if not is_single:
@@ -103,8 +104,24 @@ cdef class ProtobufItems(Items):
             start = begin_message(out)
             name = self.latest.entities.table[KIND_POD_CONTAINER].name[item.container[i]]
             put_bytes(out, TAG_NAME, name.data, name.len)
-            put_usage(out, TAG_CONTAINER_USAGE, &usage)
+            self._put_usage(TAG_CONTAINER_USAGE, &usage, KIND_POD_CONTAINER, item.container[i], item.slot, i == 0)
             end_message(out, start)
+
+    cdef void _put_usage(
+        self, char tag, const usage_t* usage, int kind, uint32_t slot, uint32_t pod, bint is_first
+    ) noexcept:
+        cdef buffer_t* out = self.buffer
+        cdef char text[QUANTITY_MAX_CHARS]
+        cdef int64_t value[N_EXTRAS]
+        cdef int i
+        put_quantity(out, tag, b"cpu", text, write_cpu_nanocores(usage.cpu_nanocores, text))
+        if self.latest.extras is not None:
+            self.load_extras(kind, slot, pod, is_first, value)
+            for i in range(EXTRA_SWAP):
+                put_extra(out, tag, i, value[i])
+        put_quantity(out, tag, b"memory", text, write_memory_bytes(usage.memory_bytes, text))
+        if self.latest.extras is not None:
+            put_extra(out, tag, EXTRA_SWAP, value[EXTRA_SWAP])
 
 
 # Whole seconds, cut off; nanos are written though they are 0.
@@ -125,10 +142,10 @@ cdef void put_duration(buffer_t* out, int64_t window_ns) noexcept nogil:
     end_message(out, start)
 
 
-cdef void put_usage(buffer_t* out, char tag, const usage_t* usage) noexcept nogil:
+cdef void put_extra(buffer_t* out, char tag, int extra, int64_t value) noexcept nogil:
     cdef char text[QUANTITY_MAX_CHARS]
-    put_quantity(out, tag, b"cpu", text, write_cpu_nanocores(usage.cpu_nanocores, text))
-    put_quantity(out, tag, b"memory", text, write_memory_bytes(usage.memory_bytes, text))
+    if value != absent_i64():
+        put_quantity(out, tag, extra_key(extra), text, write_extra(extra, value, text))
 
 
 # A quantity and its key are short, so every length here is one byte.

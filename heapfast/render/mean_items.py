@@ -12,7 +12,7 @@ Plain Python, 12 to 25 us a container, since the compiled writers take their val
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -38,6 +38,12 @@ SLICE_ITEMS = 16
 
 _CPU = "cpu/usage_rate"
 _MEMORY = "memory/working_set"
+#: Of a container its layer and its logs, of a node its own.
+_FILESYSTEMS = ("/", "logs")
+_NETWORK = {
+    "heapfast.io/network-rx-bytes-per-second": "network/rx_rate",
+    "heapfast.io/network-tx-bytes-per-second": "network/tx_rate",
+}
 
 
 class History(NamedTuple):
@@ -63,23 +69,56 @@ class History(NamedTuple):
         )
         return mean_usage(cpu, memory, self.resolution_ns)
 
-    def containers(self, pod: int) -> list[tuple[str, MeanUsage]]:
-        """Those of the pod's specification that have a mean, in the order of names."""
-        found = [
-            (self.store.name(Kind.POD_CONTAINER, slot), self.usage(Kind.POD_CONTAINER, slot))
-            for slot in self.store.spec_containers(pod)
-        ]
-        return sorted((name, usage) for name, usage in found if usage is not None)
+    def extras(self, kind: Kind, slot: int) -> dict[str, int]:
+        """Means of what the operator wants beside CPU and memory, as far as batches have it; see _extras.pxd."""
+        found: dict[str, int] = {}
+        wanted = self.store.usage_keys
+        if "ephemeral-storage" in wanted:
+            parts = [self._mean_of_filesystem(kind, slot, name) for name in _FILESYSTEMS]
+            if any(part is not None for part in parts):
+                found["ephemeral-storage"] = sum(part or 0 for part in parts)
+        if "network" in wanted:
+            for key, name in _NETWORK.items():
+                series = self.store.series(kind, slot, self.store.metric_id(name), self.start_ns, self.end_ns)
+                if (rate := _mean(series)) is not None:
+                    found[key] = rate
+        return found
+
+    def _mean_of_filesystem(self, kind: Kind, slot: int, name: str) -> int | None:
+        metric, labels = self.store.metric_id("filesystem/usage"), {"resource_id": name}
+        return _mean(self.store.resource_series(kind, slot, metric, labels, self.start_ns, self.end_ns))
+
+    def containers(self, pod: int) -> list[_Container]:
+        """Those of the pod's specification that have a mean, in the order of names; the first has the pod's network."""
+        named = sorted((self.store.name(Kind.POD_CONTAINER, slot), slot) for slot in self.store.spec_containers(pod))
+        found: list[_Container] = []
+        for name, slot in named:
+            usage = self.usage(Kind.POD_CONTAINER, slot)
+            if usage is not None:
+                extras = self.extras(Kind.POD_CONTAINER, slot) if self.store.usage_keys else {}
+                if self.store.usage_keys and not found:
+                    extras |= {key: value for key, value in self.extras(Kind.POD, pod).items() if key in _NETWORK}
+                found.append(_Container(name, usage, extras))
+        return found
+
+
+class _Container(NamedTuple):
+    """One container; `extras` are by key of a usage map."""
+
+    name: str
+    usage: MeanUsage
+    extras: Mapping[str, int]
 
 
 class _Object(NamedTuple):
-    """One node (without a namespace) or pod."""
+    """One node (without a namespace) or pod; `extras` are a node's."""
 
     namespace: str
     name: str
     labels: Mapping[str, str]
     usage: MeanUsage
-    containers: list[tuple[str, MeanUsage]]
+    extras: Mapping[str, int]
+    containers: list[_Container]
 
 
 class MeanItems:
@@ -129,20 +168,23 @@ class MeanItems:
         history, store = self._history, self._history.store
         if self._roster.kind == Kind.NODE:
             usage = history.usage(Kind.NODE, slot)
-            return usage and _Object("", store.name(Kind.NODE, slot), history.nodes.labels_of(slot), usage, [])
+            if usage is None:
+                return None
+            extras = history.extras(Kind.NODE, slot) if store.usage_keys else {}
+            return _Object("", store.name(Kind.NODE, slot), history.nodes.labels_of(slot), usage, extras, [])
         containers = history.containers(slot)
         if not containers:
             return None
         namespace = store.name(Kind.NAMESPACE, store.parent(Kind.POD, slot))
-        usage = sum_usage([usage for _, usage in containers])
-        return _Object(namespace, store.name(Kind.POD, slot), history.pods.labels_of(slot), usage, containers)
+        usage = sum_usage([container.usage for container in containers])
+        return _Object(namespace, store.name(Kind.POD, slot), history.pods.labels_of(slot), usage, {}, containers)
 
     # -- JSON --
 
     def _json(self, of: _Object) -> bytes:
         if not self._item.is_row:
             return self._object_json(of)
-        usage = _usage_value(of.usage)
+        usage = _usage_value(of.usage, {})
         cells = [of.name, usage["cpu"], usage["memory"], format_duration(of.usage.window_ns)]
         return b'{"cells":%b,"object":%b}' % (msgspec.json.encode(cells), self._object_json(of))
 
@@ -160,9 +202,11 @@ class MeanItems:
             value["timestamp"] = _time_text(of.usage.time_ns)
             value["window"] = format_duration(of.usage.window_ns)
             if of.namespace:
-                value["containers"] = [{"name": name, "usage": _usage_value(usage)} for name, usage in of.containers]
+                value["containers"] = [
+                    {"name": name, "usage": _usage_value(usage, extras)} for name, usage, extras in of.containers
+                ]
             else:
-                value["usage"] = _usage_value(of.usage)
+                value["usage"] = _usage_value(of.usage, of.extras)
         return b"{" + self._item.type_meta + msgspec.json.encode(value)[1:]
 
     # -- protobuf: numbers of fields as in _k8s_protobuf --
@@ -179,9 +223,10 @@ class MeanItems:
         message += bytes_field(2, _time_message(of.usage.time_ns))
         message += bytes_field(3, int_field(1, of.usage.window_ns))
         if not of.namespace:
-            return message + _usage_fields(4, of.usage)
+            return message + _usage_fields(4, of.usage, of.extras)
         return message + b"".join(
-            bytes_field(4, text_field(1, name) + _usage_fields(2, usage)) for name, usage in of.containers
+            bytes_field(4, text_field(1, name) + _usage_fields(2, usage, extras))
+            for name, usage, extras in of.containers
         )
 
 
@@ -193,12 +238,19 @@ def _time_message(time_ns: int) -> bytes:
     return int_field(1, time_ns // NS_PER_SECOND) + int_field(2, 0)
 
 
-def _usage_value(usage: MeanUsage) -> dict[str, str]:
-    return {"cpu": format_cpu_nanocores(usage.cpu_nanocores), "memory": format_memory_bytes(usage.memory_bytes)}
+def _mean(series: Sequence[tuple[int, int | float]]) -> int | None:
+    return int(sum(value for _, value in series) // len(series)) if series else None
 
 
-def _usage_fields(number: int, usage: MeanUsage) -> bytes:
+def _usage_value(usage: MeanUsage, extras: Mapping[str, int]) -> dict[str, str]:
+    found = {key: format_memory_bytes(value) for key, value in extras.items()}
+    found["cpu"] = format_cpu_nanocores(usage.cpu_nanocores)
+    found["memory"] = format_memory_bytes(usage.memory_bytes)
+    return dict(sorted(found.items()))
+
+
+def _usage_fields(number: int, usage: MeanUsage, extras: Mapping[str, int]) -> bytes:
     return b"".join(
         bytes_field(number, text_field(1, key) + bytes_field(2, text_field(1, quantity)))
-        for key, quantity in _usage_value(usage).items()
+        for key, quantity in _usage_value(usage, extras).items()
     )

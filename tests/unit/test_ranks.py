@@ -54,6 +54,7 @@ CORE = frozenset(
         "_enrich",
         "_sums",
         "_closing",
+        "_extras",
         "_latest",
     )
 )

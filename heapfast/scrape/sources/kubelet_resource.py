@@ -27,11 +27,18 @@ _SAFE: Final = "/-._~!$&'()*+,;=:@%"
 
 
 class KubeletResource:
-    """Adapter of /metrics/resource."""
+    """Adapter of /metrics/resource.
+
+    Args:
+        wants_swap: read swap in use too.
+    """
 
     name = "kubernetes.resource"
     label_prefix = "kubelet_resource"
     request_metric = "heapfast_kubelet_resource_request_duration_microseconds"
+
+    def __init__(self, *, wants_swap: bool = False) -> None:
+        self._wants_swap = wants_swap
 
     def new_rows(self) -> Rows:
         return Rows()
@@ -40,7 +47,7 @@ class KubeletResource:
         return request_head("GET", target.path or PATH, target), b""
 
     def parse(self, body: bytes, rows: Rows, requested_ns: int) -> None:
-        parse_resource(body, rows, requested_ns)
+        parse_resource(body, rows, requested_ns, self._wants_swap)
 
 
 def clean_path(annotation: str) -> str:

@@ -112,3 +112,37 @@ def test_the_connection_is_the_one_that_resource_metrics_are_served_on() -> None
 
 def test_memory_of_both_sources_is_kept_long() -> None:
     assert build(*PAIR).store.long_metrics == ("cpu/usage_rate", "memory/usage", "memory/working_set")
+
+
+@pytest.mark.parametrize(
+    ("argv", "keys"),
+    [
+        ((), ()),
+        (("--usage-keys=swap",), ("swap",)),
+        (("--usage-keys=network,swap", "--summary-resolution=1m"), ("swap", "network")),
+        (
+            ("--usage-keys=accelerators,ephemeral-storage", SUMMARY, "--secure-port=443"),
+            ("ephemeral-storage", "accelerators"),
+        ),
+        (("--usage-keys=swap,network", *PAIR, "--secure-port=443"), ("swap", "network")),
+        (("--usage-keys=swap", SUMMARY), ()),
+    ],
+)
+def test_usage_keys_are_those_that_a_source_has(argv: tuple[str, ...], keys: tuple[str, ...]) -> None:
+    assert build(*argv).store.usage_keys == keys
+
+
+@pytest.mark.parametrize(
+    ("argv", "fault"),
+    [
+        (("--usage-keys=disk",), "--usage-keys: got 'disk', want one or more of swap, ephemeral-storage, network,"),
+        (("--usage-keys=network",), "--usage-keys: got 'network', want --summary-resolution too"),
+        (
+            ("--usage-keys=swap", SUMMARY, "--secure-port=443"),
+            "--usage-keys: got 'swap', want the source kuber",
+        ),
+    ],
+)
+def test_usage_keys_that_no_source_has_are_refused(argv: tuple[str, ...], fault: str) -> None:
+    (found,) = faults_of(*argv)
+    assert found.startswith(fault)

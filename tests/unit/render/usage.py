@@ -41,8 +41,8 @@ class Use(NamedTuple):
 class Usage:
     """Nodes and pods whose newest two samples a test states."""
 
-    def __init__(self) -> None:
-        self.store = Store(resolution_ns=RESOLUTION_NS)
+    def __init__(self, usage_keys: Sequence[str] = ()) -> None:
+        self.store = Store(resolution_ns=RESOLUTION_NS, usage_keys=usage_keys)
         self.latest = self.store.latest
         self.nodes = Roster(self.latest, Kind.NODE)
         self.pods = Roster(self.latest, Kind.POD)
