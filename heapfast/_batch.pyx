@@ -12,7 +12,7 @@ from libc.stdint cimport UINT64_MAX
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
 
-from heapfast._text cimport text_str
+from heapfast._text cimport text_is, text_str
 from heapfast._types cimport (
     KIND_CLUSTER,
     KIND_NAMESPACE,
@@ -453,6 +453,30 @@ cdef class Batch:
                 if value is not None:
                     found.append({"name": self.metrics.names[m], "labels": self.resource_labels(child), "value": value})
         return found
+
+    def resources(self, int kind, uint32_t slot):
+        """Slots of an entity's resources, ascending."""
+        check_kind(kind)
+        cdef frame_t* f = &self.frame[kind]
+        cdef uint32_t i
+        if slot >= f.n or f.first[KIND_RESOURCE] == NULL:
+            return []
+        return [
+            f.child[KIND_RESOURCE][i]
+            for i in range(f.first[KIND_RESOURCE][slot], f.first[KIND_RESOURCE][slot + 1])
+        ]
+
+    def pod_with_id(self, str uid):
+        """Slot of the pod with that UID, -1 when the batch has none. Cost: a look at every pod."""
+        cdef bytes wanted = uid.encode("utf-8", "surrogateescape")
+        cdef const char* ptr = wanted
+        cdef uint32_t n = <uint32_t>len(wanted)
+        cdef frame_t* f = &self.frame[KIND_POD]
+        cdef uint32_t slot
+        for slot in range(f.n):
+            if f.present[slot] and f.uid[slot] != NULL and text_is(f.uid[slot], ptr, n):
+                return slot
+        return -1
 
     def resource_labels(self, uint32_t slot):
         """Labels of one resource, as a dict.

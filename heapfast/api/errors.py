@@ -20,7 +20,14 @@ from heapfast.api.kubernetes_errors import (
     unauthorized,
 )
 from heapfast.auth.refusals import Forbidden, Unauthenticated, Undecided
-from heapfast.errors import HeapfastError, QueryError
+from heapfast.errors import (
+    HeapfastError,
+    HistoryRefused,
+    HistoryTimeout,
+    HistoryTooLarge,
+    HistoryUnavailable,
+    QueryError,
+)
 from heapfast.query.list_options import InvalidOptions
 from heapfast.query.quoting import quote
 from heapfast.render.status import Status
@@ -50,6 +57,15 @@ class Unavailable(ApiError):
         super().__init__(503, message)
 
 
+#: What is not an ApiError and yet the client's to know.
+_STATUSES: tuple[tuple[type[HeapfastError], int], ...] = (
+    (QueryError, 400),
+    (HistoryTooLarge, 400),
+    (HistoryRefused, 502),
+    (HistoryUnavailable, 503),
+    (HistoryTimeout, 504),
+)
+
 #: An exception as (status, body).
 Dialect = Callable[[Exception], tuple[int, bytes]]
 
@@ -58,7 +74,7 @@ def status_of(error: Exception) -> int:
     """Return the HTTP status of an exception; what heapfast did not foresee is a 500."""
     if isinstance(error, ApiError):
         return error.status
-    return 400 if isinstance(error, QueryError) else 500
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
 
 
 def heapster_text(error: Exception) -> tuple[int, bytes]:

@@ -14,11 +14,10 @@ from collections.abc import AsyncIterator
 
 from heapfast.api.request import Request
 from heapfast.api.responders import Responders
+from heapfast.api.series_params import model_params
 from heapfast.api.state import State
 from heapfast.catalog.keys import Kind
 from heapfast.catalog.metrics import DEPRECATED
-from heapfast.query.labels import parse_labels
-from heapfast.query.window import TIME_MIN_NS, parse_window
 from heapfast.render._names import node_with_hostname, render_keys, render_names, render_strings
 from heapfast.render._series import render_series, render_series_items
 
@@ -159,11 +158,7 @@ class Model:
         return render_strings(self._store.metric_names(kind, slot)) if slot >= 0 else _NO_NAMES
 
     def _question(self, req: Request) -> tuple[int, int, dict[str, str] | None]:
-        if not req.raw_query:
-            return TIME_MIN_NS, self._clock.now_ns(), None
-        query = req.query()
-        window = parse_window(query.get("start"), query.get("end"), self._clock.now_ns())
-        return window.start_ns, window.end_ns, parse_labels(query.get("labels"))
+        return model_params(req, self._clock.now_ns())
 
     def _column(self, metric: str) -> int:
         return self._store.metric_id(DEPRECATED.get(metric, metric))

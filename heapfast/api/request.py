@@ -22,6 +22,7 @@ class Request(falcon.asgi.Request):
 
     def __init__(self, scope: dict[str, Any], receive: Any, **more: Any) -> None:
         self.raw_query: bytes = scope["query_string"]
+        self._receive_message = receive
         self._query: Mapping[str, str] | None = None
         # Falcon would split the query by other rules, and fail on bytes that are no UTF-8.
         scope["query_string"] = b""
@@ -39,6 +40,18 @@ class Request(falcon.asgi.Request):
             if key == name:
                 return str(value, "latin-1")
         return ""
+
+    async def wait_gone(self) -> bool:
+        """Wait until the client has hung up, and return True; False when the server is not going to say."""
+        seen_end = False
+        while True:
+            message = await self._receive_message()
+            if message["type"] == "http.disconnect":
+                return True
+            # After the last of the body there is nothing to come but that: who repeats it knows no more.
+            if seen_end:
+                return False
+            seen_end = not message.get("more_body", False)
 
     def size_bytes(self) -> int:
         """Return about how large the request was: line, headers, declared body."""

@@ -19,6 +19,7 @@ from heapfast.api.debug import Debug
 from heapfast.api.errors import heapster_text
 from heapfast.api.export import Export
 from heapfast.api.health import Health
+from heapfast.api.historical import Aggregates, Historical
 from heapfast.api.metrics_v1alpha1 import MetricsV1Alpha1
 from heapfast.api.model import Model
 from heapfast.api.monitoring import HttpMonitor
@@ -27,6 +28,7 @@ from heapfast.api.router import Router
 from heapfast.api.self_metrics import SelfMetrics
 from heapfast.api.state import State
 from heapfast.api.why import WHY, WHY_PREFIX, Why
+from heapfast.history.memory import MemoryBackend
 
 
 class Route(NamedTuple):
@@ -70,6 +72,33 @@ MODEL = (
     Route(f"{_CONTAINER}/metrics", "container_names", "availableContainerMetrics"),
     Route(f"{_CONTAINER}/metrics/{{metric:*}}", "container_series", "podContainerMetrics"),
     Route("/debug/allkeys", "all_keys", "debugAllKeys"),
+)
+
+_BY_ENTITY = (
+    ("", "cluster", "clusterMetrics"),
+    (_NODE, "node", "nodeMetrics"),
+    (_FREE, "free_container", "freeContainerMetrics"),
+    (_NAMESPACE, "namespace", "namespaceMetrics"),
+    (f"{_NAMESPACE}/pod-list/{{pods}}", "pod_list", "podListAggregations"),
+    (_POD, "pod", "podMetrics"),
+    (_CONTAINER, "container", "podContainerMetrics"),
+)
+_AGGREGATED = "/metrics-aggregated/{aggregations}/{metric:*}"
+
+#: What Heapster had for history only.
+MODEL_AGGREGATES = tuple(Route(path + _AGGREGATED, f"{entity}_aggregates", name) for path, entity, name in _BY_ENTITY)
+
+HISTORICAL_PREFIX = "/api/v1/historical"
+_BY_POD_ID = (
+    ("/pod-id/{pod_id}", "pod_id", "podMetrics"),
+    ("/pod-id/{pod_id}/containers/{container}", "pod_id_container", "podContainerMetrics"),
+    ("/pod-id-list/{pod_ids}", "pod_id_list", "podListAggregations"),
+)
+HISTORICAL = (
+    *(route for route in MODEL if route.handler != "all_keys"),
+    *MODEL_AGGREGATES,
+    *(Route(f"{path}/metrics/{{metric:*}}", f"{entity}_series", name) for path, entity, name in _BY_POD_ID),
+    *(Route(path + _AGGREGATED, f"{entity}_aggregates", name) for path, entity, name in _BY_POD_ID),
 )
 
 DASHBOARD_PREFIX = "/api/v1/dashboard"
@@ -120,8 +149,12 @@ def build_router(state: State, responders: Responders, monitor: HttpMonitor) -> 
     if not state.disable_metric_sink:
         router.add_prefix(MODEL_PREFIX)
         add_family(MODEL_PREFIX, MODEL, Model(state, responders))
+        add_family(MODEL_PREFIX, MODEL_AGGREGATES, Aggregates(state, MemoryBackend(state.store)))
         router.add_prefix(DASHBOARD_PREFIX)
         add_family(DASHBOARD_PREFIX, DASHBOARD, Dashboard(state))
+    if state.history is not None:
+        router.add_prefix(HISTORICAL_PREFIX)
+        add_family(HISTORICAL_PREFIX, HISTORICAL, Historical(state, responders, state.history))
     router.add_prefix(METRICS_V1ALPHA1_PREFIX)
     add_family(METRICS_V1ALPHA1_PREFIX, METRICS_V1ALPHA1, MetricsV1Alpha1(state, responders))
 

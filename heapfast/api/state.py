@@ -19,8 +19,22 @@ from heapfast import __version__
 from heapfast._core import Store
 from heapfast.auth.client_cert import ClientRule
 from heapfast.clock import Clock
+from heapfast.history.backend import HistoryBackend
 from heapfast.store.index import PostingIndex, Postings
 from heapfast.store.requirement import Selector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryLimits:
+    """What one question about history may cost.
+
+    Attributes:
+        max_points: samples or buckets in its answer (--historical-max-points).
+        timeout_seconds: how long the store of history may take for it (--historical-timeout).
+    """
+
+    max_points: int = 1_000_000
+    timeout_seconds: float = 30.0
 
 
 def _ready() -> str | None:
@@ -48,6 +62,8 @@ class State:
         node_selector: nodes that it does not take are not scraped.
         registry: of self-metrics.
         client_rule: who may ask; None for everybody.
+        history: answers the historical API, None where that is not served.
+        history_limits: of one question to it, and of the model's aggregates.
         executor: for work of more than a millisecond; None for the loop's own.
         version: as GET /version shows it.
     """
@@ -65,5 +81,7 @@ class State:
     node_selector: Selector = ()
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=False))
     client_rule: ClientRule | None = None
+    history: HistoryBackend | None = None
+    history_limits: HistoryLimits = field(default_factory=lambda: HistoryLimits())
     executor: Executor | None = None
     version: str = __version__

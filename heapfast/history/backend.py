@@ -8,7 +8,7 @@ Never   does anything itself
 
 Time.   Both bounds of a query are exclusive, as Heapster's are (K13); whoever asks has cut them to whole seconds.
 Chunks. An answer may be larger than memory should hold, so it comes in chunks: of one item each, items in the
-        order of the query, timestamps ascending within an item. An item without data has no chunk, and is no error.
+        order of the query, timestamps never falling within an item. An item without data has no chunk, and is no error.
 Errors. HistoryError and nothing else, wherever possible before the first chunk: what comes later can only
         break off an answer whose status has been sent.
 Limits. A backend raises HistoryTooLarge as soon as it sees that an answer has more than `max_points` samples or
@@ -76,8 +76,8 @@ class RawQuery:
     Attributes:
         entities: one an item of the answer; the same may be there twice.
         metric: as in the catalogue, deprecated names translated; "custom/..." and unknown names are possible.
-        labels: the exact label set of a labelled metric; None for every sample of that name, of all label
-            sets in one series (3.2).
+        labels: what a labelled metric's sample must have among its labels; several label sets that have it are one
+            series, and None takes them all (8.2). Such samples share a timestamp.
         start_ns, end_ns: exclusive.
         max_points: more samples than this in all items together are HistoryTooLarge.
         timeout_seconds: how long the caller is going to wait.
@@ -113,7 +113,7 @@ class Points:
 
     Attributes:
         item: index into the query's entities.
-        timestamps_ns: ascending, also across the item's chunks.
+        timestamps_ns: never falling, also across the item's chunks.
         values: as many; integers or floats, the same in all chunks of an item.
     """
 

@@ -2,7 +2,7 @@
 
 In      "average,95-perc", "5m"
 Out     Aggregations, nanoseconds; or QueryError with Heapster's text
-Callers api; history/ answers with them
+Callers api/series_params.py; query/buckets.py and history/ answer with them
 Source  spec/heapster-rest.md 3.3, 3.4 and 6.4, recorded `bad` and `bad-bucket` answers
 Never   aggregates
 """

@@ -2,7 +2,7 @@
 
 In      "key:value,key:value"
 Out     the label set, or None for an unlabelled question
-Callers api/model.py
+Callers api/series_params.py
 Source  spec/heapster-rest.md 3.2
 Never   knows which labels exist
 """

@@ -2,7 +2,7 @@
 
 In      RFC 3339 times as text, or nothing
 Out     Unix nanoseconds, both ends inclusive
-Callers api/model.py; TIME_MIN_NS: api/dashboard.py
+Callers api/series_params.py; TIME_MIN_NS: api/dashboard.py, query/buckets.py
 Source  spec/heapster-rest.md 3.1 and the recorded `bad-window` answers: what Go accepts and how it refuses
 Never   reads the clock: a missing end is given by the caller
 """

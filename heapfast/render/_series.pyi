@@ -1,3 +1,5 @@
+from array import array
+
 from heapfast._core import Store
 
 def render_series(
@@ -6,3 +8,10 @@ def render_series(
 def render_series_items(
     store: Store, kind: int, entities: list[tuple[int, ...]], metric: int, start_ns: int, end_ns: int
 ) -> bytes: ...
+def render_points(
+    timestamps_ns: array[int] | memoryview,
+    values: array[int] | array[float] | memoryview,
+    indented: bool,
+    is_first: bool,
+) -> bytes: ...
+def render_time(timestamp_ns: int | None) -> bytes: ...

@@ -1,8 +1,8 @@
-"""One series of the model API as JSON: points and the latest timestamp.
+"""One series as JSON: points and the latest timestamp.
 
-In      the store, and which series of it
+In      the store, and which series of it; or columns of timestamps and values
 Out     bytes: indented for one series, compact in the list of a pod-list
-Callers api/model.py
+Callers api/model.py; render/historical.py, which has series in chunks
 Source  spec/heapster-rest.md 6.2 and 6.3; B8 (values are signed), B13 (floatValue)
 Never   parses a request, or decides which entity is meant
 """
@@ -11,7 +11,9 @@ from libc.stdint cimport INT64_MAX, INT64_MIN
 
 from heapfast._core cimport Store
 from heapfast._types cimport N_METRICS, time_zero, uint32_t
+from heapfast.codec._rfc3339 cimport format_rfc3339
 from heapfast.render._json cimport (
+    TIME_MAX_LEN,
     JsonBuffer,
     bits_to_double,
     buffer_t,
@@ -21,6 +23,7 @@ from heapfast.render._json cimport (
     put_line,
     put_literal,
     put_time,
+    reserve,
 )
 
 
@@ -35,7 +38,7 @@ cdef void put_series(
     for i in range(n):
         if i:
             put_char(buffer, c",")
-        _put_point(buffer, ts[i], bits[i], is_float, indented)
+        _put_point(buffer, ts[i], bits[i], is_float, indented, False)
         latest = max(latest, ts[i])
     if indented and n:
         put_line(buffer, 1)
@@ -47,6 +50,42 @@ cdef void put_series(
     put_char(buffer, c"}")
 
 
+def render_points(const int64_t[::1] timestamps_ns, values, bint indented, bint is_first):
+    """Return points as they stand between the brackets of a series, those of one chunk of it; times in UTC.
+
+    Args:
+        timestamps_ns: as many as there are values.
+        values: int64, or doubles, by what their buffer says.
+        is_first: no comma before them.
+    """
+    cdef JsonBuffer owner = JsonBuffer()
+    cdef buffer_t* buffer = &owner.buffer
+    cdef bint is_float = memoryview(values).format == "d"
+    cdef const int64_t[::1] bits = memoryview(values).cast("B").cast("q")
+    cdef Py_ssize_t i, n = timestamps_ns.shape[0]
+    if bits.shape[0] != n:
+        raise ValueError(f"BUG: {n} timestamps for {bits.shape[0]} values")
+    for i in range(n):
+        if i or not is_first:
+            put_char(buffer, c",")
+        _put_point(buffer, timestamps_ns[i], bits[i], is_float, indented, True)
+    return owner.take()
+
+
+def render_time(timestamp_ns):
+    """Return a time in UTC as a JSON string; year 1 for None."""
+    cdef JsonBuffer owner = JsonBuffer()
+    put_utc(&owner.buffer, time_zero() if timestamp_ns is None else <int64_t>timestamp_ns)
+    return owner.take()
+
+
+cdef inline void put_utc(buffer_t* buffer, int64_t time_ns) noexcept nogil:
+    if reserve(buffer, TIME_MAX_LEN):
+        put_char(buffer, c'"')
+        buffer.len += format_rfc3339(time_ns, 0, buffer.data + buffer.len)
+        put_char(buffer, c'"')
+
+
 cdef inline void _put_key(buffer_t* buffer, int depth, const char* key, bint indented) noexcept nogil:
     if indented:
         put_line(buffer, depth)
@@ -56,14 +95,17 @@ cdef inline void _put_key(buffer_t* buffer, int depth, const char* key, bint ind
 
 
 cdef inline void _put_point(
-    buffer_t* buffer, int64_t ts, int64_t bits, bint is_float, bint indented
+    buffer_t* buffer, int64_t ts, int64_t bits, bint is_float, bint indented, bint is_utc
 ) noexcept nogil:
     cdef double value = bits_to_double(bits)
     if indented:
         put_line(buffer, 2)
     put_char(buffer, c"{")
     _put_key(buffer, 3, b'"timestamp":', indented)
-    put_time(buffer, ts)
+    if is_utc:
+        put_utc(buffer, ts)
+    else:
+        put_time(buffer, ts)
     put_char(buffer, c",")
     _put_key(buffer, 3, b'"value":', indented)
     if is_float:

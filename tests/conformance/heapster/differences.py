@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.conformance.difference import AnswerDifference
-from tests.conformance.heapster import settle_answers, settle_batches
+from tests.conformance.heapster import settle_answers, settle_batches, settle_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,8 +68,76 @@ BATCH_DIFFERENCES = (
     ),
 )
 
+_HISTORICAL = ("historical/", "empty/historical")
+
 #: In this order: later ones see what earlier ones have changed.
 ANSWER_DIFFERENCES = (
+    AnswerDifference(
+        "B4",
+        "A name that no object can have is 400, where Heapster fails with 500.",
+        _HISTORICAL,
+        settle_history.invalid_names,
+        ("odd", "fields"),
+    ),
+    AnswerDifference(
+        "B3",
+        "Lists of history are what there is, where Heapster reads InfluxDB's answer by the rules of an older one.",
+        (*_HISTORICAL, "historical/nodes", "historical/namespaces"),
+        settle_history.lists,
+        ("odd", "fields"),
+    ),
+    AnswerDifference(
+        "B4, B11",
+        "Metrics of history are listed by their names, where Heapster lists families, or fails if there are none.",
+        _HISTORICAL,
+        settle_history.metric_names,
+        ("odd", "fields"),
+    ),
+    AnswerDifference(
+        "B2, B4, B5",
+        "No samples are an empty answer or item, and a pod is found by its UID, where Heapster fails with 500.",
+        _HISTORICAL,
+        settle_history.no_results,
+        ("odd", "fields"),
+    ),
+    AnswerDifference(
+        "B15",
+        "Aggregates have 64 bits, where Heapster reads 32 of them.",
+        ("historical/aggregated/",),
+        settle_history.wide_averages,
+    ),
+    AnswerDifference(
+        "B17",
+        "Averages and percentiles are floats, where Heapster's are integers if their text happens to be one.",
+        ("historical/",),
+        settle_history.float_aggregates,
+    ),
+    AnswerDifference(
+        "Q15",
+        "The average of large numbers is their average, where InfluxDB's sum wraps around.",
+        ("historical/aggregated/",),
+        settle_history.wrapped_sums,
+        ("odd",),
+    ),
+    AnswerDifference(
+        "K4",
+        "A float beyond int64 ends at its bounds, where Heapster's conversion gives the least number for the largest.",
+        ("historical/container/metric",),
+        settle_history.huge_floats,
+        ("odd",),
+    ),
+    AnswerDifference(
+        "3.3",
+        "A bucket that 64 bits cannot hold is refused, where Heapster's wraps around.",
+        ("historical/aggregated/bad-bucket",),
+        settle_history.wrapped_buckets,
+    ),
+    AnswerDifference(
+        "issue 5",
+        "The model has aggregates of what is in memory, where Heapster has them of history alone.",
+        ("model/other-paths",),
+        settle_history.live_aggregates,
+    ),
     AnswerDifference(
         "B1",
         "Nodes are listed by name, and found by name and by hostname, where Heapster wants now one, now the other.",
@@ -91,7 +159,7 @@ ANSWER_DIFFERENCES = (
     AnswerDifference(
         "B8",
         "Negative numbers have a sign, where Heapster prints the unsigned number with the same bits.",
-        ("model/",),
+        ("model/", "historical/"),
         settle_answers.signed,
     ),
     AnswerDifference(
@@ -103,14 +171,13 @@ ANSWER_DIFFERENCES = (
     AnswerDifference(
         "Q1, B15",
         "Floats have 64 bits, where Heapster's have 32.",
-        ("model/container/metric",),
+        ("model/container/metric", "historical/"),
         settle_answers.wide_floats,
-        ("odd",),
     ),
     AnswerDifference(
         "B13",
         "Float metrics have `floatValue` beside the truncated `value`.",
-        ("model/",),
+        ("model/", "historical/"),
         settle_answers.float_values,
     ),
     AnswerDifference(

@@ -20,18 +20,13 @@ from tests.conformance.heapster.recordings import SCENARIOS, Scenario, load, mat
 from tests.conformance.heapster.replay import Replay
 from tests.conformance.recordings import Json, nanoseconds
 from tests.unit.api.client import ask
+from tests.unit.history.naive import NaiveHistory
 from tests.unit.store.engines import Compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.conformance.difference import AnswerDifference
-
-
-def _is_in(scenario: Scenario, vector: Json) -> bool:
-    """The historical API is another matter, but where it is off that must show."""
-    is_historical = "historical" in vector["route"]
-    return not (is_historical and scenario.about["historical"])
 
 
 @cache
@@ -45,7 +40,7 @@ def _answers(name: str) -> dict[str, list[tuple[Json, Answer]]]:
         if after_batches:
             for _ in replay.run():
                 pass
-        vectors = [v for v in scenario.vectors if v["after_batches"] == after_batches and _is_in(scenario, v)]
+        vectors = [vector for vector in scenario.vectors if vector["after_batches"] == after_batches]
         for vector, answer in zip(vectors, asyncio.run(_ask_all(replay, vectors)), strict=True):
             answers[vector["route"]].append((vector, answer))
     return answers
@@ -60,6 +55,8 @@ async def _ask_all(replay: Replay, vectors: Iterable[Json]) -> list[Answer]:
         clock=clock,
         resolution_ns=replay.options.resolution_ns,
         disable_export=not replay.options.api.export_enabled,
+        # Where the historical API is off, that must show.
+        history=_history(replay) if replay.scenario.about["historical"] else None,
     )
     app = create_app(state)
     answers = []
@@ -70,6 +67,15 @@ async def _ask_all(replay: Replay, vectors: Iterable[Json]) -> list[Answer]:
         answer = await ask(app, request["path"], request["method"], headers, body=request.get("body", "").encode())
         answers.append(Answer(answer.status, answer.headers, answer.text))
     return answers
+
+
+def _history(replay: Replay) -> NaiveHistory:
+    """What Heapster had written to InfluxDB by then: the batches that it made."""
+    history = NaiveHistory()
+    if replay.engine.store.newest is not None:
+        for batch in replay.scenario.batches:
+            history.put(batch.timestamp_ns, batch.sets)
+    return history
 
 
 def _settle(scenario: Scenario, vector: Json, answer: Answer) -> tuple[Exchange, list[AnswerDifference[Exchange]]]:
@@ -84,7 +90,7 @@ def _settle(scenario: Scenario, vector: Json, answer: Answer) -> tuple[Exchange,
 
 def _routes(name: str) -> list[str]:
     scenario = load(name)
-    return list(dict.fromkeys(vector["route"] for vector in scenario.vectors if _is_in(scenario, vector)))
+    return list(dict.fromkeys(vector["route"] for vector in scenario.vectors))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
