@@ -34,7 +34,7 @@ from heapfast.wire._cursor cimport (
     string_t,
 )
 from heapfast.wire._read cimport enter, own_text, read_text
-from heapfast.wire._resources cimport is_word, no_text, read_key, read_plain_text
+from heapfast.wire._resource_rows cimport is_word, no_text, read_key, read_plain_text
 from heapfast.wire._rows cimport ROW_DROPPED, Rows, row_t
 from heapfast.wire._sample cimport (
     SPEC_IMAGE,

@@ -2,7 +2,7 @@
 
 In      a cursor on a value
 Out     READ_OK and the value; READ_NULL; or READ_BAD, and the value was counted as bad and passed over
-Callers _summary.pyx, _cadvisor.pyx, _sample.pyx, _resources.pxd
+Callers _summary.pyx, _cadvisor.pyx, _sample.pyx, _resource_rows.pxd
 Source  spec/heapster-pipeline.md 3.5 and 3.6. There one bad number loses the whole node; here it loses itself
         (design.md section 6, Q15)
 Never   leaves the cursor inside the value; `out` is written only with READ_OK

@@ -40,7 +40,7 @@ from heapfast.wire._read cimport (
     read_signed,
     read_time,
 )
-from heapfast.wire._resources cimport (
+from heapfast.wire._resource_rows cimport (
     ACCELERATOR_ID,
     ACCELERATOR_MAKE,
     ACCELERATOR_MODEL,

@@ -37,7 +37,7 @@ from libc.string cimport memset
 
 from heapfast.wire._cursor cimport CURSOR_MEMORY, CURSOR_TOKEN, cursor_t, fail, peek_token, skip_value
 from heapfast.wire._read cimport READ_BAD, READ_OK, enter, read_count, read_float, read_time
-from heapfast.wire._resources cimport (
+from heapfast.wire._resource_rows cimport (
     ACCELERATOR_ID,
     ACCELERATOR_MAKE,
     ACCELERATOR_MODEL,

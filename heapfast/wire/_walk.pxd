@@ -2,7 +2,7 @@
 
 In      a cursor on a value, and the names of the members that matter
 Out     each member's id, with the cursor on its value; the caller reads exactly that value, then asks for the next
-Callers _summary.pyx, _cadvisor.pyx, _sample.pyx, _resources.pxd
+Callers _summary.pyx, _cadvisor.pyx, _sample.pyx, _resource_rows.pxd
 Source  Go's encoding/json: names match whatever their case (ASCII letters), unknown ones are passed over
 Never   looks into values
 

@@ -1,4 +1,4 @@
-"""What both parsers do with resources, plain values and maps.
+"""Resource rows out of JSON: what the parsers of statistics do with resources, plain values and maps.
 
 In      a cursor on a value
 Out     resource rows
