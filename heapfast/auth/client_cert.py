@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from heapfast.errors import AuthError
+from heapfast.units import NS_PER_SECOND
 
 #: Certificates whose names are remembered; a certificate is parsed once, not once a request.
 REMEMBERED = 1024
@@ -77,6 +78,6 @@ def _read(pem: str) -> _Subject | None:
     name = names[-1].value if names else ""
     return _Subject(
         name if isinstance(name, str) else "",
-        int(certificate.not_valid_before_utc.timestamp()) * 1_000_000_000,
-        int(certificate.not_valid_after_utc.timestamp()) * 1_000_000_000,
+        int(certificate.not_valid_before_utc.timestamp()) * NS_PER_SECOND,
+        int(certificate.not_valid_after_utc.timestamp()) * NS_PER_SECOND,
     )

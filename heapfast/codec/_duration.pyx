@@ -2,9 +2,9 @@
 
 In      nanoseconds as int64
 Out     text
-Callers render (window of usage); body for _duration.pxd
+Callers render (window of usage), config (faults and --help); body for _duration.pxd
 Source  spec/metrics-k8s-io.md 3.6
-Never   reads durations: options are read in config/values.py
+Never   reads durations: duration.py does
 """
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.string cimport memcpy

@@ -21,6 +21,7 @@ import msgspec
 
 from heapfast.catalog.metrics import BY_NAME, CUSTOM_PREFIX
 from heapfast.catalog.usage_keys import OF_SUMMARY, USAGE_KEYS
+from heapfast.codec._duration import format_duration
 from heapfast.config.argv import Arguments, parse_argv
 from heapfast.config.delegated_auth import build_auth
 from heapfast.config.findings import Findings
@@ -41,7 +42,6 @@ from heapfast.config.resolution import build_resolutions
 from heapfast.config.secure_port import build_secure
 from heapfast.config.source import build_source, read_sources
 from heapfast.config.uris import parse_uri
-from heapfast.config.values import format_duration
 from heapfast.data_dir import find_fault
 from heapfast.errors import ConfigError
 

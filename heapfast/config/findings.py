@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from heapfast.config.values import format_duration
+from heapfast.codec._duration import format_duration
 
 MAX_PORT = 65535
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from heapfast.config.values import format_duration, parse_bool, parse_duration, parse_int, parse_list
+from heapfast.codec._duration import format_duration
+from heapfast.config.values import parse_bool, parse_duration, parse_int, parse_list
 from heapfast.units import NS_PER_SECOND
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from heapfast.codec._duration import format_duration
 from heapfast.config.argv import Arguments
 from heapfast.config.findings import Findings
-from heapfast.config.values import format_duration
 from heapfast.units import NS_PER_SECOND
 
 DEFAULT_TIMEOUT_NS = 10 * NS_PER_SECOND

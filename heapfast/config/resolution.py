@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from heapfast.codec._duration import format_duration
 from heapfast.config.argv import Arguments
 from heapfast.config.findings import Findings
 from heapfast.config.flags import FLAGS
 from heapfast.config.uris import Uri
-from heapfast.config.values import format_duration, parse_duration
+from heapfast.config.values import parse_duration
 from heapfast.units import NS_PER_SECOND
 
 #: Heapster's least resolution, and metrics-server's.

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from heapfast.errors import QueryError
 from heapfast.query.quoting import quote_time
+from heapfast.units import NS_PER_SECOND
 
 _LAYOUT = "2006-01-02T15:04:05Z07:00"
-_NS = 1_000_000_000
 
 #: Beyond these a time is as good as its nearest bound: no batch is older or newer.
 TIME_MIN_NS = -(2**63) + 1
@@ -85,7 +85,7 @@ def parse_time(text: str) -> int:
         offset = int(offset_hours) * 3600 + int(offset_minutes) * 60
         seconds -= offset if sign == "+" else -offset
     ns = int(fraction[:9].ljust(9, "0")) if fraction else 0
-    return min(max(seconds * _NS + ns, TIME_MIN_NS), TIME_MAX_NS)
+    return min(max(seconds * NS_PER_SECOND + ns, TIME_MIN_NS), TIME_MAX_NS)
 
 
 def _days_in(month: int, year: int) -> int:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heapfast.codec._duration import format_duration
+from heapfast.codec.duration import NotADuration, parse_duration_ns
 
 UNITS_NS = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "µs": 1_000, "ns": 1}
 
@@ -59,3 +60,32 @@ def test_a_written_duration_adds_up_to_its_nanoseconds(ns: int) -> None:
 def test_more_than_int64_is_refused() -> None:
     with pytest.raises(OverflowError):
         format_duration(2**63)
+
+
+@given(st.integers(-(2**63) + 1, 2**63 - 1))
+def test_what_is_written_is_read_back(ns: int) -> None:
+    assert parse_duration_ns(format_duration(ns)) == ns
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("", None),
+        ("-", None),
+        (".s", None),
+        ("2562048h", None),
+        ("1" * 70 + "ns", None),
+        ("5", ""),
+        ("1h1", ""),
+        ("1x", "x"),
+    ],
+)
+def test_what_is_no_duration_says_why(text: str, unit: str | None) -> None:
+    with pytest.raises(NotADuration) as refusal:
+        parse_duration_ns(text)
+    assert refusal.value.unit == unit
+
+
+def test_parts_of_a_nanosecond_are_cut_off_one_by_one() -> None:
+    assert parse_duration_ns("0.9ns0.9ns") == 0
+    assert parse_duration_ns("-1.9ns") == -1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from heapfast.config.values import format_duration, parse_bool, parse_duration, parse_int, parse_list
+from heapfast.config.values import parse_bool, parse_duration, parse_int, parse_list
 
 SECOND_NS = 1_000_000_000
 
@@ -35,27 +35,6 @@ def test_durations_are_read_as_in_go(text: str, duration_ns: int) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a duration such as"):
         parse_duration(text)
-
-
-@pytest.mark.parametrize(
-    ("duration_ns", "text"),
-    [
-        (0, "0s"),
-        (1, "1ns"),
-        (1_500, "1.5\u00b5s"),
-        (250_000_000, "250ms"),
-        (SECOND_NS, "1s"),
-        (1_500_000_000, "1.5s"),
-        (60 * SECOND_NS, "1m0s"),
-        (140 * SECOND_NS, "2m20s"),
-        (3600 * SECOND_NS, "1h0m0s"),
-        (36_000 * SECOND_NS, "10h0m0s"),
-        (-90 * SECOND_NS, "-1m30s"),
-    ],
-)
-def test_durations_are_written_as_in_go_and_read_back(duration_ns: int, text: str) -> None:
-    assert format_duration(duration_ns) == text
-    assert parse_duration(text) == duration_ns
 
 
 def test_booleans_are_read_in_every_spelling_of_go() -> None:
