@@ -92,7 +92,7 @@ def _simulate(words: list[str]) -> int:
     """Runs the simulated cluster until it is told to stop."""
     from heapfast.sim import main as simulator
 
-    parser = _parser("simulate", simulator.__doc__)
+    parser = _parser("simulate")
     simulator.add_arguments(parser)
     simulator.run(simulator.options_from_args(parser.parse_args(words)))
     return DONE
@@ -102,7 +102,7 @@ def _demo(words: list[str]) -> int:
     """Runs simulator and daemon together until told to stop."""
     from heapfast.sim import demo
 
-    parser = _parser("demo", demo.__doc__)
+    parser = _parser("demo")
     demo.add_arguments(parser)
     demo.run(demo.options_from_args(parser.parse_args(words)))
     return DONE
@@ -114,7 +114,7 @@ def _parse(words: list[str]) -> int:
 
     from heapfast import parse_file
 
-    parser = _parser("parse", parse_file.__doc__)
+    parser = _parser("parse")
     parser.add_argument("file", type=Path, help="the body of a kubelet's answer")
     parser.add_argument("--kind", choices=parse_file.PARSERS, help="its source; told from the bytes if not given")
     arguments = parser.parse_args(words)
@@ -143,11 +143,10 @@ def _bench(words: list[str]) -> int:
     return status
 
 
-def _parser(command: str, about: str | None) -> argparse.ArgumentParser:
+def _parser(command: str) -> argparse.ArgumentParser:
     import argparse
 
-    first_line = (about or "").partition("\n")[0]
-    return argparse.ArgumentParser(prog=f"heapfast {command}", description=first_line)
+    return argparse.ArgumentParser(prog=f"heapfast {command}", description=_COMMANDS[command][0])
 
 
 def _answer(words: list[str]) -> str:

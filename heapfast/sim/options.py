@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from heapfast.errors import ConfigError
-from heapfast.sim.faults import parse_fault
+from heapfast.sim.faults import KINDS, parse_fault
 
 #: Node addresses are 127.1.0.1 and up; 127.255.255.255 is a broadcast address.
 MAX_NODES: Final = 1_000_000
@@ -115,45 +115,62 @@ def is_loopback_url(url: str) -> bool:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `heapfast simulate`; their defaults are those a person wants."""
-    default = SimulateOptions()
-    parser.add_argument("--nodes", type=int, default=default.nodes, metavar="N")
-    parser.add_argument("--pods-per-node", type=int, default=default.pods_per_node, metavar="M")
-    parser.add_argument("--containers", type=int, default=default.containers, metavar="C", help="per pod")
-    parser.add_argument("--namespaces", type=int, default=default.namespaces, metavar="N")
-    parser.add_argument("--seed", type=int, default=default.seed, metavar="S", help="one seed, one cluster")
-    parser.add_argument("--api-port", type=int, default=16443, metavar="PORT", help="0: any free one")
-    parser.add_argument("--kubelet-port", type=int, default=20250, metavar="PORT", help="0: any free one")
-    parser.add_argument("--tls", action="store_true", help="serve over TLS with certificates made for the run")
-    parser.add_argument("--token", default=default.token, help="bearer token that API server and kubelets demand")
-    parser.add_argument("--viewer-token", default=default.viewer_token, metavar="TOKEN", help="of a user of few rights")
-    parser.add_argument(
-        "--viewer-namespace", default=default.viewer_namespace, metavar="NAME", help="whose metrics this user may read"
+    default = SimulateOptions(api_port=16443, kubelet_port=20250)
+
+    def add(flag: str, metavar: str, text: str, *, name: str = "") -> None:
+        """A flag with a value: of the type of its default, which the text ends with."""
+        name = name or flag.removeprefix("--").replace("-", "_")
+        value = getattr(default, name)
+        shown = f" (default {value})" if value not in ("", 0) else ""
+        parser.add_argument(flag, dest=name, type=type(value), default=value, metavar=metavar, help=text + shown)
+
+    def switch(flag: str, text: str, *, name: str = "", action: str = "store_true") -> None:
+        parser.add_argument(flag, dest=name or flag.removeprefix("--"), action=action, help=text)
+
+    add("--nodes", "N", "nodes of the cluster, each with a kubelet at a loopback address of its own")
+    add("--pods-per-node", "N", "pods on each node")
+    add("--containers", "N", "containers of each pod")
+    add("--namespaces", "N", "namespaces that pods are spread over")
+    add("--seed", "N", "what names, sizes and loads follow from: one seed, one cluster")
+    add("--api-port", "PORT", "port of the API server; 0 takes a free one")
+    add("--kubelet-port", "PORT", "port of every kubelet; 0 takes a free one")
+    switch("--tls", "serve API server and kubelets over TLS, with certificates made for the run")
+    add("--token", "TOKEN", "bearer token that API server and kubelets demand; without one nobody is asked for any")
+    add(
+        "--viewer-token",
+        "TOKEN",
+        "of a second user, who may read the metrics of pods of one namespace and nothing else",
     )
-    parser.add_argument("--directory", default=default.directory, help="for kubeconfig and certificates")
-    parser.add_argument("--sampling-seconds", type=float, default=default.sampling_seconds, metavar="SECONDS")
-    parser.add_argument("--spread-ms", type=int, default=default.spread_ms, metavar="MS")
-    parser.add_argument("--no-shuffle", dest="shuffle", action="store_false", help="list pods in a fixed order")
-    parser.add_argument(
-        "--churn", dest="churn_per_minute", type=float, default=0.0, metavar="PODS", help="pods replaced a minute"
+    add("--viewer-namespace", "NAME", "the namespace of that user")
+    add(
+        "--directory", "DIR", "where kubeconfig and certificates go; without one a temporary folder, removed at the end"
     )
+    add("--sampling-seconds", "SECONDS", "how often kubelets sample")
+    add("--spread-ms", "MS", "containers are sampled up to so much before their node")
+    switch(
+        "--no-shuffle",
+        "list pods in a fixed order, not in another one at each sampling",
+        name="shuffle",
+        action="store_false",
+    )
+    add("--churn", "PODS", "pods that are replaced a minute", name="churn_per_minute")
     parser.add_argument(
         "--fault",
         dest="faults",
         action="append",
         default=[],
-        metavar="TARGET=KIND[@PATH]",
-        help="node name, glob or percentage, and a fault: node-0003=hang, 5%%=500, '*=slow:10', or of one path:"
-        " 5%%=500@/stats/summary; repeatable",
+        metavar="TARGET=KIND[:NUMBER][@PATH]",
+        help="what is wrong with a node, a glob or a percentage of nodes: node-0003=hang, '*=slow:10', or with one path"
+        f" of theirs: 5%%=500@/stats/summary; repeatable. KIND is an HTTP status or {', '.join(KINDS)}",
     )
-    parser.add_argument("--daemon-url", default=default.daemon_url, metavar="URL")
-    parser.add_argument(
+    add("--daemon-url", "URL", "the daemon's plain port: what the API server's proxy forwards Heapster's service to")
+    add(
         "--aggregated-url",
-        default=default.aggregated_url,
-        metavar="URL",
-        help="the daemon's secure port, for metrics.k8s.io; --daemon-url, if not given",
+        "URL",
+        "the daemon's secure port, which metrics.k8s.io is forwarded to; without one --daemon-url",
     )
-    parser.add_argument("--event-window", type=int, default=default.event_window, metavar="EVENTS")
-    parser.add_argument("--bookmark-seconds", type=float, default=default.bookmark_seconds, metavar="SECONDS")
+    add("--event-window", "EVENTS", "how far back a watch can go, before it gets a 410")
+    add("--bookmark-seconds", "SECONDS", "time between two bookmarks of a watch that allows them")
 
 
 def options_from_args(namespace: argparse.Namespace) -> SimulateOptions:

@@ -27,6 +27,15 @@ def test_flags_become_options() -> None:
     )  # fmt: skip
 
 
+def test_every_flag_says_what_it_does() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    actions = [action for action in parser._actions if action.dest != "help"]
+    assert {action.dest for action in actions} == set(SimulateOptions.__struct_fields__)
+    assert all(action.help and len(action.help) > 15 for action in actions)
+    assert "(default 16443)" in " ".join(parser.format_help().split())
+
+
 def test_every_fault_is_reported_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         parse(
