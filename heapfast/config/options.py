@@ -1,9 +1,10 @@
 """What each stage is told, as frozen structs.
 
 In      nothing; these are the types
-Out     Options: one struct a stage, defaults and units in the field docs
+Out     Options: one struct a stage, units in the field docs
 Callers config.build makes them, daemon hands their values to constructors
-Never   validates; times are nanoseconds, sizes are bytes
+Never   validates, or has a default that a flag has: what may be left out here is what nobody asked for
+        (times are nanoseconds, sizes are bytes)
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
-
-from heapfast.units import NS_PER_SECOND
 
 
 class KubeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +26,7 @@ class KubeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     server: str = ""
-    in_cluster: bool = True
+    in_cluster: bool
     kubeconfig: str = ""
     insecure: bool = False
     use_service_account: bool = False
@@ -49,16 +48,16 @@ class ScrapeOptions(msgspec.Struct, frozen=True, kw_only=True):
         max_body_bytes: a longer answer is a failed scrape.
     """
 
-    kind: Literal["summary", "cadvisor", "resource"] = "summary"
+    kind: Literal["summary", "cadvisor", "resource"]
     side_resolution_ns: int = 0
-    kubelet_port: int = 10255
-    kubelet_https: bool = False
+    kubelet_port: int
+    kubelet_https: bool
     insecure: bool = False
     token_over_http: bool = False
     timeout_ns: int
     spread_ns: int = 0
     deadline_ns: int
-    max_body_bytes: int = 64 << 20
+    max_body_bytes: int
 
 
 class KubeletOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,8 +92,8 @@ class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     long_metrics: tuple[str, ...]
-    long_retention_ns: int = 15 * 60 * NS_PER_SECOND
-    short_retention_ns: int = 140 * NS_PER_SECOND
+    long_retention_ns: int
+    short_retention_ns: int
     usage_keys: tuple[str, ...] = ()
 
 
@@ -107,7 +106,7 @@ class LabelOptions(msgspec.Struct, frozen=True, kw_only=True):
         stored: (key in Kubernetes, label of its own) pairs.
     """
 
-    separator: str = ","
+    separator: str
     ignored: tuple[str, ...] = ()
     stored: tuple[tuple[str, str], ...] = ()
 
@@ -139,11 +138,11 @@ class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
         model_enabled: the in-memory store answers; otherwise its routes are 503.
     """
 
-    enabled: bool = True
+    enabled: bool
     listen_ip: str = ""
-    port: int = 8082
-    export_enabled: bool = True
-    model_enabled: bool = True
+    port: int
+    export_enabled: bool
+    model_enabled: bool
 
 
 class SniPair(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,16 +175,16 @@ class SecureOptions(msgspec.Struct, frozen=True, kw_only=True):
         enable_custom_metrics: custom.metrics.k8s.io is served, too.
     """
 
-    bind_address: str = "0.0.0.0"
-    port: int = 443
+    bind_address: str
+    port: int
     cert_file: str = ""
     key_file: str = ""
-    cert_dir: str = "apiserver.local.config/certificates"
+    cert_dir: str
     sni: tuple[SniPair, ...] = ()
-    min_tls: Literal["1.2", "1.3"] = "1.2"
+    min_tls: Literal["1.2", "1.3"]
     cipher_suites: tuple[str, ...] = ()
-    max_requests: int = 400
-    request_timeout_ns: int = 60 * NS_PER_SECOND
+    max_requests: int
+    request_timeout_ns: int
     shutdown_delay_ns: int = 0
     enable_custom_metrics: bool = False
 
@@ -200,10 +199,10 @@ class RequestHeaderOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     ca_file: str
     allowed_names: tuple[str, ...] = ()
-    username_headers: tuple[str, ...] = ("x-remote-user",)
+    username_headers: tuple[str, ...]
     uid_headers: tuple[str, ...] = ()
-    group_headers: tuple[str, ...] = ("x-remote-group",)
-    extra_prefixes: tuple[str, ...] = ("x-remote-extra-",)
+    group_headers: tuple[str, ...]
+    extra_prefixes: tuple[str, ...]
 
 
 class AuthOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,10 +226,10 @@ class AuthOptions(msgspec.Struct, frozen=True, kw_only=True):
     tolerates_lookup_failure: bool = False
     client_ca_file: str = ""
     request_header: RequestHeaderOptions | None = None
-    always_allow_paths: tuple[str, ...] = ("/healthz", "/readyz", "/livez")
-    token_ttl_ns: int = 10 * NS_PER_SECOND
-    authorized_ttl_ns: int = 10 * NS_PER_SECOND
-    unauthorized_ttl_ns: int = 10 * NS_PER_SECOND
+    always_allow_paths: tuple[str, ...]
+    token_ttl_ns: int
+    authorized_ttl_ns: int
+    unauthorized_ttl_ns: int
 
 
 class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -241,8 +240,8 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
         format: "text", or "json": one object a line.
     """
 
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    format: Literal["text", "json"] = "text"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+    format: Literal["text", "json"]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from heapfast.codec._duration import format_duration
 from heapfast.config.argv import Arguments
 from heapfast.config.findings import Findings
+from heapfast.config.flags import FLAGS
 from heapfast.units import NS_PER_SECOND
 
-DEFAULT_TIMEOUT_NS = 10 * NS_PER_SECOND
 MAX_DEADLINE_NS = 20 * NS_PER_SECOND
 
 
@@ -62,6 +62,6 @@ def _timeout(arguments: Arguments, resolution_ns: int, findings: Findings) -> tu
         return "kubelet-request-timeout", timeout_ns
     if own_ns:
         return "scrape-timeout", own_ns
-    # Without --source 10s as metrics-server has, but where that start would fail for it.
+    # Without --source metrics-server's 10s, but where that start would fail for it.
     bound_ns = resolution_ns // 2 if "source" in arguments.given else resolution_ns * 9 // 10
-    return "scrape-timeout", min(DEFAULT_TIMEOUT_NS, bound_ns)
+    return "scrape-timeout", min(FLAGS["kubelet-request-timeout"].default, bound_ns)

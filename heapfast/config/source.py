@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 
 from heapfast.config.argv import Arguments
 from heapfast.config.findings import Findings
+from heapfast.config.flags import FLAGS
 from heapfast.config.options import KubeOptions, ScrapeOptions
 from heapfast.config.patience import build_patience
 from heapfast.config.resolution import Resolutions
@@ -35,7 +36,7 @@ class _Key(NamedTuple):
 KEYS = {
     "kubernetes": _Key("cadvisor", 10255, False),
     "kubernetes.summary_api": _Key("summary", 10255, False),
-    "kubernetes.resource": _Key("resource", 10250, True),
+    "kubernetes.resource": _Key("resource", FLAGS["kubelet-port"].default, True),
 }
 RESOURCE = Uri("kubernetes.resource", "", "", "", {})
 #: What may be scraped together: CPU and working sets from the former, all else from the latter.

@@ -18,9 +18,10 @@ import pytest
 
 from heapfast import daemon as daemon_module
 from heapfast.config.build import build_options
-from heapfast.config.options import ApiOptions, Options, TlsOptions
+from heapfast.config.options import Options, TlsOptions
 from heapfast.daemon import Daemon, bind, serve, serving_context
 from heapfast.errors import ConfigError
+from tests.unit.config.defaults import ApiOptions
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ import pytest
 
 from heapfast.config.build import build_options
 from heapfast.config.cipher_suites import CIPHER_SUITES
-from heapfast.config.options import AuthOptions, Options, RequestHeaderOptions, SecureOptions, SniPair
+from heapfast.config.options import Options, SniPair
+from heapfast.config.options import SecureOptions as Secure
 from heapfast.errors import ConfigError
+from tests.unit.config.defaults import AuthOptions, RequestHeaderOptions, SecureOptions
 
 SECOND_NS = 1_000_000_000
 
@@ -16,7 +18,7 @@ def build(*argv: str) -> Options:
     return build_options(argv, {})
 
 
-def secure_of(*argv: str) -> SecureOptions:
+def secure_of(*argv: str) -> Secure:
     secure = build(*argv).secure
     assert secure is not None
     return secure

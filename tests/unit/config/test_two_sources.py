@@ -3,8 +3,9 @@
 import pytest
 
 from heapfast.config.build import build_options
-from heapfast.config.options import KubeOptions, Options
+from heapfast.config.options import Options
 from heapfast.errors import ConfigError
+from tests.unit.config.defaults import KubeOptions
 
 SECOND_NS = 1_000_000_000
 RESOURCE = "--source=kubernetes.resource"
