@@ -21,9 +21,9 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
+from heapfast.backoff import Backoff
 from heapfast.clock import Clock
 from heapfast.errors import KubeError
-from heapfast.kube.backoff import Backoff
 from heapfast.kube.client import KubeClient, status_error
 from heapfast.kube.monitoring import ResourceMonitoring
 from heapfast.kube.objects import AnyObject, ListMetadata, ObjectIdentity, ObjectList, Status, WatchEvent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heapfast.kube.backoff import MAX_RETRY_AFTER_SECONDS, MAX_SECONDS, Backoff
+from heapfast.backoff import MAX_RETRY_AFTER_SECONDS, MAX_SECONDS, Backoff
 
 
 def test_waits_double_up_to_a_limit_and_never_overflow() -> None:

@@ -2,7 +2,7 @@
 
 In      failures in a row, what the server asked for
 Out     seconds
-Callers watch
+Callers kube/watch.py
 Never   sleeps by itself
 """
 
