@@ -59,6 +59,9 @@ EXTENSIONS = [
     "heapfast.render._k8s_items",
     "heapfast.render._k8s_json",
     "heapfast.render._k8s_protobuf",
+    # batches out
+    "heapfast.sinks._walk",
+    "heapfast.sinks._graphite",
     # the simulated cluster
     "heapfast.sim._bodies",
     "heapfast.sim._rows",

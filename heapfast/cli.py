@@ -84,7 +84,7 @@ def _check_config(words: list[str]) -> int:
     options = _options(words)
     for note in options.notes:
         _say(f"note: {note}")
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(options), indent=2).decode() + "\n")
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(options, enc_hook=repr), indent=2).decode() + "\n")
     return DONE
 
 

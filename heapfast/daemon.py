@@ -28,6 +28,7 @@ from heapfast.api.host import Host
 from heapfast.api.secure_state import Signs
 from heapfast.api.state import State
 from heapfast.auth.client_cert import ClientRule
+from heapfast.batches_out import start_sinks
 from heapfast.catalog.keys import Kind
 from heapfast.clock import Clock
 from heapfast.consumers import Consumer, NodeConsumer
@@ -300,8 +301,10 @@ async def build(
         }
 
         # the tick
-        pipeline = Pipeline(
-            store=store, scraper=scraper, gate=gate, clock=clock, executor=executor, monitoring=TickMonitoring(registry)
+        ticks = TickMonitoring(registry)
+        pipeline = Pipeline(store=store, scraper=scraper, gate=gate, clock=clock, executor=executor, monitoring=ticks)
+        start_sinks(
+            options.sinks, pipeline, stack, executor=executor, clock=clock, registry=registry, ticks=ticks, sleep=sleep
         )
         # Heapster's batches are of a moment shortly after their stamp; a latest view is better the fresher it is.
         windows = Windows(options.resolution_ns, 0 if is_latest else SCRAPE_OFFSET_NS, clock, sleep)

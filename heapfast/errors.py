@@ -8,6 +8,8 @@ Never   knows of HTTP, logs, or carries a secret
 
 from __future__ import annotations
 
+from typing import Literal
+
 
 class HeapfastError(Exception):
     """Anything heapfast raises on purpose."""
@@ -132,5 +134,29 @@ class KubeError(HeapfastError):
     ) -> None:
         self.status = status
         self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(message)
+
+
+class SinkError(HeapfastError):
+    """A payload that did not arrive at a sink.
+
+    Attributes:
+        reason: one word for counters: "connect", "timeout", "status", "refused", "protocol", "tls" ...
+        costs: what is lost: "nothing" when trying again can help, the "chunk" that was refused, or the whole "batch"
+            where its other chunks would fare no better.
+        retry_after_seconds: how long the sink wants to be left alone, None when it did not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        costs: Literal["nothing", "chunk", "batch"] = "nothing",
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        self.reason = reason
+        self.costs = costs
         self.retry_after_seconds = retry_after_seconds
         super().__init__(message)

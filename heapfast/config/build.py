@@ -35,23 +35,19 @@ from heapfast.config.options import (
     Options,
     ScrapeOptions,
     SecureOptions,
+    SinkOptions,
     StoreOptions,
     TlsOptions,
 )
 from heapfast.config.resolution import build_resolutions
 from heapfast.config.secure_port import build_secure
+from heapfast.config.sinks import build_sinks
 from heapfast.config.source import build_source, read_sources
-from heapfast.config.uris import parse_uri
 from heapfast.data_dir import find_fault
 from heapfast.errors import ConfigError
+from heapfast.sinks.sink import SinkSpec
 
 DEBUG_VERBOSITY = 4
-
-#: Heapster's sinks besides 'metric'.
-OTHER_SINKS = frozenset(
-    "influxdb log elasticsearch gcm stackdriver statsd graphite hawkular kafka librato opentsdb wavefront riemann"
-    " honeycomb".split()
-)
 
 #: Labels that say who an entity is; a Kubernetes label stored as one of them would rename it (Q17).
 RESERVED_LABELS = frozenset(
@@ -77,7 +73,8 @@ def build_options(argv: Sequence[str], environment: Mapping[str, str]) -> Option
     findings.check_not_negative("max-procs", values["max-procs"])
     kubelets = build_kubelets(arguments, findings)
     labels = _labels(values, findings)
-    api = _api(arguments, environment, findings)
+    sinks, is_memory_named = build_sinks(values["sink"], environment, findings)
+    api = _api(arguments, is_memory_named, findings)
     tls = _tls(values, findings)
     secure = build_secure(arguments, findings)
     options = Options(
@@ -94,6 +91,7 @@ def build_options(argv: Sequence[str], environment: Mapping[str, str]) -> Option
         secure=secure,
         auth=build_auth(arguments, findings),
         log=_log(values),
+        sinks=_sinks(sinks, values, findings),
     )
     _check_ports(arguments, options.api, options.secure, findings)
     if values["historical-source"]:
@@ -193,35 +191,29 @@ def _labels(values: Mapping[str, Any], findings: Findings) -> LabelOptions:
     )
 
 
-def _api(arguments: Arguments, environment: Mapping[str, str], findings: Findings) -> ApiOptions:
+def _api(arguments: Arguments, is_memory_named: bool, findings: Findings) -> ApiOptions:
     values = arguments.values
     findings.check_port("heapster-port", values["heapster-port"], least=0)
-    sinks = _sinks(values["sink"], environment, findings)
     return ApiOptions(
         enabled=bool({"source", "heapster-port"} & arguments.given),
         listen_ip=values["listen-ip"],
         port=values["heapster-port"],
         export_enabled=not values["disable-export"],
         # As in Heapster, naming the sink beats the switch that only stops it from being added.
-        model_enabled="metric" in sinks or not values["disable-metric-sink"],
+        model_enabled=is_memory_named or not values["disable-metric-sink"],
     )
 
 
-def _sinks(given: Sequence[str], environment: Mapping[str, str], findings: Findings) -> set[str]:
-    keys = set()
-    for value in given:
-        try:
-            key = parse_uri(value, environment).key
-        except ValueError as error:
-            # The value stays out of the text: sink URIs carry passwords.
-            findings.refuse("sink", f"the key {value.partition(':')[0]!r} and no URL that can be read", str(error))
-            continue
-        if key in OTHER_SINKS:
-            findings.refuse("sink", repr(key), "'metric': this version keeps metrics in memory and sends them nowhere")
-        elif key != "metric":
-            findings.refuse("sink", repr(key), "'metric', the only sink of this version")
-        keys.add(key)
-    return keys
+def _sinks(specs: tuple[tuple[str, SinkSpec], ...], values: Mapping[str, Any], findings: Findings) -> SinkOptions:
+    send_ns, flush_ns, queue_batches = (
+        values[flag] for flag in ("sink-export-data-timeout", "sink-flush-timeout", "sink-queue-batches")
+    )
+    if send_ns <= 0:
+        findings.refuse("sink-export-data-timeout", format_duration(send_ns), "more than 0s")
+    findings.check_durations(values, "sink-flush-timeout")
+    if queue_batches < 1:
+        findings.refuse("sink-queue-batches", queue_batches, "at least 1")
+    return SinkOptions(specs=specs, queue_batches=queue_batches, send_ns=send_ns, flush_ns=flush_ns)
 
 
 def _tls(values: Mapping[str, Any], findings: Findings) -> TlsOptions:

@@ -34,6 +34,7 @@ class Group(Enum):
     STORE = "heapfast's own: memory"
     DISK = "heapfast's own: disk"
     SCRAPING = "heapfast's own: scraping"
+    SINKS = "heapfast's own: sinks"
     SECURE_APIS = "heapfast's own: what the secure port serves beside metrics.k8s.io"
     LOGGING = "Logging"
     IGNORED = "Accepted and without effect, which is noted at start"

@@ -53,6 +53,10 @@ def _own_flags() -> list[Flag]:
     table.integer("max-body-bytes", 64 << 20, "Longest answer of a kubelet.")
     table.switch("kubelet-token-over-http", "Send the bearer token to kubelets without TLS, readable on the wire.")
 
+    table.group = Group.SINKS
+    table.integer("sink-queue-batches", 2, "Batches that wait for a sink that is busy or away; then its oldest go.")
+    table.duration("sink-flush-timeout", 10, "How long a daemon that stops goes on sending what waits for its sinks.")
+
     table.group = Group.SECURE_APIS
     table.switch(
         "enable-custom-metrics",

@@ -40,11 +40,11 @@ def _flags() -> list[Flag]:
         " metrics-server does.",
         repeats=True,
     )
-    table.texts("sink", "Where metrics go: KEY[:URL]; 'metric' is the memory.")
+    table.texts("sink", "Where metrics go, besides the memory: KEY[:URL]; see docs/sinks.md. 'metric' is the memory.")
     table.switch("disable-metric-sink", "Serve nothing from memory: its routes answer 503.")
     table.switch("disable-export", "Answer /api/v1/metric-export with [].")
     table.string("historical-source", "Sink that serves history; none is there yet.")
-    table.duration("sink-export-data-timeout", 20, "How long to wait for a busy sink; the memory is never busy.")
+    table.duration("sink-export-data-timeout", 20, "How long one attempt to send to a sink may take.")
 
     table.group = Group.LABELS
     table.string("label-separator", "Joins the key:value pairs in the label 'labels'.", ",")

@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from heapfast.sinks.sink import SinkSpec
+
 
 class KubeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to reach the API server; from --kubeconfig or the URL of --source.
@@ -244,6 +246,22 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
     format: Literal["text", "json"]
 
 
+class SinkOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Where batches go.
+
+    Attributes:
+        specs: (key, sink) of those besides the memory, in the order of the command line.
+        queue_batches: so many wait for a sink that is busy or away; then its oldest are dropped.
+        send_ns: longest time of one attempt to send.
+        flush_ns: how long a daemon that stops goes on sending what is queued.
+    """
+
+    specs: tuple[tuple[str, SinkSpec], ...]
+    queue_batches: int
+    send_ns: int
+    flush_ns: int
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration that can be run.
 
@@ -268,4 +286,5 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     secure: SecureOptions | None
     auth: AuthOptions
     log: LogOptions
+    sinks: SinkOptions
     notes: tuple[str, ...] = ()

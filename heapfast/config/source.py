@@ -38,7 +38,7 @@ KEYS = {
     "kubernetes.summary_api": _Key("summary", 10255, False),
     "kubernetes.resource": _Key("resource", FLAGS["kubelet-port"].default, True),
 }
-RESOURCE = Uri("kubernetes.resource", "", "", "", {})
+RESOURCE = Uri("kubernetes.resource", "", "", "", ())
 #: What may be scraped together: CPU and working sets from the former, all else from the latter.
 PAIR = ("kubernetes.resource", "kubernetes.summary_api")
 
@@ -93,7 +93,7 @@ def _joined(uris: Sequence[Uri], findings: Findings) -> Uri:
             if name != "resolution" and first.options.get(name, text) != text:
                 got = f"{name}={first.options[name]} and {name}={text}"
                 findings.refuse("source", got, "one: there is one API server, and a node is asked over one connection")
-        first = first._replace(options={**other.options, **first.options})
+        first = first._replace(pairs=(*first.pairs, *other.pairs))
     return first
 
 

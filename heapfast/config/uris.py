@@ -2,7 +2,7 @@
 
 In      one value of --source or --sink, and the environment
 Out     Uri: key, and the URL's parts; ValueError when it is none
-Callers config.build, config.source
+Callers config.sinks, config.source
 Source  spec/heapster-pipeline.md 3.1; what counts as a URL is decided as Go's net/url does
 Never   knows which keys or options exist
 """
@@ -10,7 +10,7 @@ Never   knows which keys or options exist
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
@@ -30,14 +30,19 @@ class Uri(NamedTuple):
         scheme: lower case, "" when there is none.
         host: with its port, "" when there is none.
         path: as written, or what follows a scheme without "//".
-        options: query parameters; of a repeated one the first.
+        pairs: query parameters, in order.
     """
 
     key: str
     scheme: str
     host: str
     path: str
-    options: dict[str, str]
+    pairs: tuple[tuple[str, str], ...]
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Query parameters; of a repeated one the first."""
+        return dict(reversed(self.pairs))
 
 
 def parse_uri(value: str, environment: Mapping[str, str]) -> Uri:
@@ -57,7 +62,7 @@ def parse_uri(value: str, environment: Mapping[str, str]) -> Uri:
     for part in (host, path):
         if bad := _BAD_ESCAPE.search(part):
             raise ValueError(f"a URL whose percent escapes are whole, not {bad[0]!r}")
-    return Uri(key, scheme, host, path, _options(query))
+    return Uri(key, scheme, host, path, tuple(_pairs(query)))
 
 
 def _split(text: str) -> tuple[str, str, str]:
@@ -81,11 +86,9 @@ def _split(text: str) -> tuple[str, str, str]:
     return scheme, host, slash + path
 
 
-def _options(query: str) -> dict[str, str]:
-    options: dict[str, str] = {}
+def _pairs(query: str) -> Iterator[tuple[str, str]]:
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
         # As in Go, a pair that cannot be decoded is no pair.
         if pair and not _BAD_ESCAPE.search(pair) and ";" not in pair:
-            options.setdefault(unquote_plus(name), unquote_plus(value))
-    return options
+            yield unquote_plus(name), unquote_plus(value)

@@ -3,7 +3,7 @@
 In      Store.stats, the times of ticks
 Out     Prometheus series heapfast_store_... and heapfast_tick_..., and Heapster's heapster_processor_... and
         heapster_exporter_...
-Callers daemon gives the registry; pipeline reports ticks
+Callers daemon gives the registry; pipeline reports ticks, batches_out.py what sinks took
 Source  spec/heapster-pipeline.md 3.7 for Heapster's names; their values are true here (Q25, B24)
 Never   has a label whose values come from the cluster
 """
@@ -81,10 +81,12 @@ class TickMonitoring:
         self._exporter_seconds = Gauge(
             "heapster_exporter_last_time_seconds", "When an exporter last finished, Unix time.", ["exporter"],
             registry=registry,
-        ).labels(MEMORY_SINK)  # fmt: skip
+        )  # fmt: skip
         self._exporter = SummaryFamily(
             "heapster_exporter_duration_milliseconds", "Time of one export.", ["exporter"], registry
-        ).labels(MEMORY_SINK)
+        )
+        self._exporter_seconds.labels(MEMORY_SINK)
+        self._exporter.labels(MEMORY_SINK)
 
     def part(self, name: str, seconds: float) -> None:
         """Notes how long one part of a tick took: "scrape", "prepare", "close" or "commit"."""
@@ -94,10 +96,14 @@ class TickMonitoring:
         """Notes a batch that became the newest."""
         self._closed.inc()
         self._last.set(timestamp_ns / 1e9)
-        self._exporter_seconds.set(now_ns / 1e9)
-        self._exporter.observe(commit_seconds * 1e3)
+        self.exported(MEMORY_SINK, now_ns, commit_seconds)
         for name, took_ns in processors_ns.items():
             self._processors.labels(name).observe(took_ns / 1e3)
+
+    def exported(self, sink: str, now_ns: int, took_seconds: float) -> None:
+        """Notes a batch that a sink has taken; the store is the first of them."""
+        self._exporter_seconds.labels(sink).set(now_ns / 1e9)
+        self._exporter.labels(sink).observe(took_seconds * 1e3)
 
     def failed(self) -> None:
         self._failed.inc()

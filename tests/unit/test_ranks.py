@@ -24,6 +24,7 @@ RANKS = (
         "file_watch",
         "summaries",
         "histograms",
+        "backoff",
         "_build",
         "_types",
         "_text",
@@ -34,9 +35,9 @@ RANKS = (
     ("store",),
     ("kube", "scrape", "processors", "query", "auth"),
     ("render", "history"),
-    ("api",),
+    ("api", "sinks"),
     ("pipeline", "config", "sim"),
-    ("daemon", "secure_port", "listening", "consumers", "places", "process_tuning", "cli", "parse_file", "__main__"),
+    ("daemon", "secure_port", "listening", "consumers", "places", "process_tuning", "batches_out", "cli", "parse_file", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 

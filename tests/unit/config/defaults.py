@@ -43,3 +43,6 @@ AuthOptions = partial(
     unauthorized_ttl_ns=10 * NS_PER_SECOND,
 )
 LogOptions = partial(options.LogOptions, level="INFO", format="text")
+SinkOptions = partial(
+    options.SinkOptions, specs=(), queue_batches=2, send_ns=20 * NS_PER_SECOND, flush_ns=10 * NS_PER_SECOND
+)

@@ -14,6 +14,7 @@ from tests.unit.config.defaults import (
     LabelOptions,
     LogOptions,
     ScrapeOptions,
+    SinkOptions,
     StoreOptions,
 )
 
@@ -45,6 +46,7 @@ def test_a_source_alone_is_heapsters_default_configuration() -> None:
         secure=None,
         auth=AuthOptions(),
         log=LogOptions(),
+        sinks=SinkOptions(),
     )
 
 
@@ -118,6 +120,7 @@ def test_a_full_migration_keeps_every_value(tmp_path: Path) -> None:
         secure=None,
         auth=AuthOptions(),
         log=LogOptions(),
+        sinks=SinkOptions(),
     )
 
 
@@ -179,8 +182,10 @@ def test_a_source_that_cannot_be_used_is_refused(source: str, fault: str) -> Non
         ("--store-label=a=", "--store-label: got 'a=', want NAME or NEW=NAME"),
         ("--store-label==a", "--store-label: got '=a', want NAME or NEW=NAME"),
         ("--store-label=x=a,x=b", "--store-label: got 'x=b', want one Kubernetes label to be stored as 'x', not two"),
-        ("--sink=influxdb:http://u:pw@db", "--sink: got 'influxdb', want 'metric': this version keeps metrics in"),
-        ("--sink=influx", "--sink: got 'influx', want 'metric', the only sink of this version"),
+        ("--sink=influx", "--sink: got 'influx', want one of"),
+        ("--sink-export-data-timeout=0s", "--sink-export-data-timeout: got 0s, want more than 0s"),
+        ("--sink-flush-timeout=-1s", "--sink-flush-timeout: got -1s, want 0s or more"),
+        ("--sink-queue-batches=0", "--sink-queue-batches: got 0, want at least 1"),
         ("--sink=log:1.2.3.4:1", "--sink: got the key 'log' and no URL that can be read, want a URL without a colon"),
         ("--historical-source=influxdb:http://db", "--historical-source: got a sink's URI, want nothing: this version"),
     ],
@@ -212,8 +217,8 @@ def test_all_faults_come_at_once() -> None:
         "--v",
         "--source",
         "--metric-resolution",
-        "--heapster-port",
         "--sink",
+        "--heapster-port",
     ]
 
 

@@ -1,0 +1,6 @@
+from heapfast._batch import Batch
+from heapfast.sinks.sink import Chunk
+
+class BatchWriter:
+    def __init__(self, batch: Batch, *_: object, **__: object) -> None: ...
+    def read(self, at_least_bytes: int = ..., at_least_samples: int = ...) -> Chunk | None: ...
