@@ -14,7 +14,7 @@ WORKDIR /src
 COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE CHANGELOG.md ./
 COPY heapfast heapfast
 ARG COMMIT=""
-RUN HEAPFAST_BUILD=release HEAPFAST_COMMIT="${COMMIT}" /opt/heapfast/bin/pip install --no-cache-dir .
+RUN HEAPFAST_BUILD=release HEAPFAST_COMMIT="${COMMIT}" /opt/heapfast/bin/pip install --no-cache-dir '.[kafka]'
 
 FROM ${PYTHON}
 COPY --from=build /opt/heapfast /opt/heapfast

@@ -61,7 +61,13 @@ EXTENSIONS = [
     "heapfast.render._k8s_protobuf",
     # batches out
     "heapfast.sinks._walk",
+    "heapfast.sinks._framed",
     "heapfast.sinks._graphite",
+    "heapfast.sinks._statsd",
+    "heapfast.sinks._documents",
+    "heapfast.sinks._riemann",
+    "heapfast.sinks._otlp",
+    "heapfast.sinks._log",
     # the simulated cluster
     "heapfast.sim._bodies",
     "heapfast.sim._rows",

@@ -145,6 +145,7 @@ class SinkError(HeapfastError):
         reason: one word for counters: "connect", "timeout", "status", "refused", "protocol", "tls" ...
         costs: what is lost: "nothing" when trying again can help, the "chunk" that was refused, or the whole "batch"
             where its other chunks would fare no better.
+        lost_samples: of a chunk that was refused in part, so many; None for all of it.
         retry_after_seconds: how long the sink wants to be left alone, None when it did not say.
     """
 
@@ -154,9 +155,11 @@ class SinkError(HeapfastError):
         *,
         reason: str,
         costs: Literal["nothing", "chunk", "batch"] = "nothing",
+        lost_samples: int | None = None,
         retry_after_seconds: float | None = None,
     ) -> None:
         self.reason = reason
         self.costs = costs
+        self.lost_samples = lost_samples
         self.retry_after_seconds = retry_after_seconds
         super().__init__(message)

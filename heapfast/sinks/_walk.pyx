@@ -265,11 +265,11 @@ cdef class BatchWriter:
         cdef int kind
         cdef uint32_t slot
         self.begin_chunk()
-        while self.out.len < at_least_bytes and self.n_samples < at_least_samples and not self.out.failed:
-            if not self._next(&kind, &slot):
-                break
+        while not self.out.failed and self._next(&kind, &slot):
             if not self._put_entity(kind, slot) or self.shared.failed:
                 self.out.failed = True
+            if self.n_sets and (self.out.len >= at_least_bytes or self.n_samples >= at_least_samples):
+                break
         self.end_chunk()
 
     cdef bint _next(self, int* kind, uint32_t* slot) noexcept nogil:

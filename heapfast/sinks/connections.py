@@ -2,7 +2,7 @@
 
 In      an address; bytes
 Out     bytes on the wire, or a SinkError that says why not
-Callers graphite.py
+Callers graphite.py, statsd.py, riemann.py
 Source  spec/heapster-pipeline.md 7.2, 7.6 and 7.7; Q22: what cannot be reached again is tried again, never a crash
 Never   limits how long a call takes: the manager does
 """

@@ -16,7 +16,14 @@ from heapfast.sinks.sink import ReadUri
 
 #: key -> module of this folder, and what in it reads the URI.
 KINDS: Final = {
+    "elasticsearch": ("elasticsearch", "read_elasticsearch"),
     "graphite": ("graphite", "read_graphite"),
+    "kafka": ("kafka", "read_kafka"),
+    "log": ("log", "read_log"),
+    "opentsdb": ("opentsdb", "read_opentsdb"),
+    "otlp": ("otlp", "read_otlp"),
+    "riemann": ("riemann", "read_riemann"),
+    "statsd": ("statsd", "read_statsd"),
 }
 
 #: Services that are gone or speak something newer today.

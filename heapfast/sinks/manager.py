@@ -184,29 +184,29 @@ class SinkWorker:
         n_sent = n_refused = 0
         while (chunk := await self._in_thread(chunks.read)) is not None:
             costs = await self._deliver(chunk)
-            if costs == "nothing":
-                n_sent += 1
-                continue
-            n_refused += 1
-            if costs == "chunk":
-                continue
             if costs == "dropped":
                 return "dropped"
-            break
+            n_sent += costs in ("nothing", "part")
+            n_refused += costs != "nothing"
+            if costs == "batch":
+                break
         if not n_refused:
             return "sent"
         return "partly" if n_sent else "refused"
 
     async def _deliver(self, chunk: Chunk) -> str:
-        """Sends one chunk until it has arrived or nothing helps; gives what that costs: "nothing" when it arrived."""
+        """Sends one chunk until it has arrived or nothing helps.
+
+        Gives what that costs: "nothing" when it arrived, "part" of the chunk, the "chunk", the "batch" when its other
+        chunks would fare no better, "dropped" when newer batches need the place.
+        """
         while True:
             try:
                 await self._within(self._send_seconds, self._sink.send(chunk.payload))
             except SinkError as error:
                 self._monitoring.attempt_failed(error.reason)
                 if error.costs != "nothing":
-                    self._refused(chunk, error)
-                    return error.costs
+                    return self._refused(chunk, error)
                 if not await self._pause(error):
                     return "dropped"
             else:
@@ -220,13 +220,16 @@ class SinkWorker:
             self._backoff.reset()
             self._is_refusing = False
 
-    def _refused(self, chunk: Chunk, error: SinkError) -> None:
-        self._monitoring.chunk_refused(chunk.samples)
+    def _refused(self, chunk: Chunk, error: SinkError) -> str:
+        lost = chunk.samples if error.lost_samples is None else min(error.lost_samples, chunk.samples)
+        self._monitoring.chunk_refused(lost)
+        if lost < chunk.samples:
+            self._monitoring.chunk_sent(chunk.samples - lost, size_of(chunk.payload))
         self._backoff.reset()
         if not self._is_refusing:  # of a row of refusals the first one is news
             self._is_refusing = True
-            log.warning("sink %s: %s; %d samples are lost, and what it refuses from now on", self.name, error,
-                        chunk.samples)  # fmt: skip
+            log.warning("sink %s: %s; %d samples are lost, and what it refuses from now on", self.name, error, lost)
+        return "part" if lost < chunk.samples else error.costs
 
     async def _pause(self, error: SinkError) -> bool:
         """Waits before the next attempt; false when there shall be none."""
@@ -273,9 +276,5 @@ async def race(*waits: Awaitable[Any]) -> None:
 
 
 def size_of(payload: Any) -> int:
-    """Bytes of a payload: of one message, or of a list of them; 0 where only the sink knows."""
-    if isinstance(payload, bytes):
-        return len(payload)
-    if isinstance(payload, list):
-        return sum(map(len, payload))
-    return 0
+    """Bytes of a payload that is one message, or several."""
+    return len(payload) if isinstance(payload, bytes) else sum(map(len, payload))

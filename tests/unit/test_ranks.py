@@ -37,7 +37,18 @@ RANKS = (
     ("render", "history"),
     ("api", "sinks"),
     ("pipeline", "config", "sim"),
-    ("daemon", "secure_port", "listening", "consumers", "places", "process_tuning", "batches_out", "cli", "parse_file", "__main__"),
+    (
+        "daemon",
+        "secure_port",
+        "listening",
+        "consumers",
+        "places",
+        "process_tuning",
+        "batches_out",
+        "cli",
+        "parse_file",
+        "__main__",
+    ),
 )
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 
