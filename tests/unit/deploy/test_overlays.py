@@ -35,6 +35,7 @@ def test_the_overlays_are_the_documented_ones() -> None:
         "high-availability",
         "insecure-kubelets",
         "summary",
+        "usage-keys",
     }
 
 
