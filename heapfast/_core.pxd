@@ -27,6 +27,7 @@ cdef class Store:
         set long_custom                    # names of custom metrics that are of the long class, seen or not
         bint has_schedulable
         readonly int64_t side_ns           # resolution of the side source; 0 = there is none
+        dict stamps                        # with a side source: timestamp_ns of batches by seq, oldest first
         uint32_t last_namespace            # of the row before: rows come in runs of a namespace's pods
         readonly uint64_t ingested_rows
         readonly uint64_t ingested_targets
@@ -43,7 +44,7 @@ cdef class Store:
     cdef uint32_t _begin_side(
         self, frame_t* f, int kind, uint32_t slot, const row_t* row, uint32_t node, int origin
     ) noexcept
-    cdef void _note_carried(self) noexcept
+    cdef uint32_t _oldest_shown(self) except? 0xFFFFFFFE
     cdef int _ingest_resources(self, Rows rows, row_t* row, int kind, uint32_t slot) except -1
     cdef int _ingest_customs(self, Rows rows, row_t* row, int kind, uint32_t slot) except -1
     cdef int _reserve(self, int kind, uint32_t slot) except -1

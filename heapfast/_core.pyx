@@ -137,6 +137,7 @@ cdef class Store:
         self.extras = Extras(self.entities, self.usage_keys, resolution_ns, side_ns) if self.usage_keys else None
         self.latest = Latest(self.entities, resolution_ns, self.extras)
         self.side_ns = side_ns
+        self.stamps = {}
         self.open = Batch(self.metrics, self.ledger, 1, schedulable, side_ns)
 
     # -- who is there: the API server's word -----------------------------------------------------
@@ -615,18 +616,18 @@ cdef class Store:
         batch.closed = True
         self.ring.push(batch, closing.packed, now_ns)
         closing.former = None
+        if self.side_ns:
+            self.stamps[batch.seq] = batch.timestamp_ns
         self._free_unused()
         self.entities.reclaim(self.ledger.oldest())
         return batch
 
     cdef int _free_unused(self) except -1:
         """Gives back slots that nobody knows, no batch shows and no child needs. One pass, children first."""
-        cdef uint32_t oldest = <uint32_t>self.ring.oldest_seq()
+        cdef uint32_t oldest = self._oldest_shown()
         cdef int kind
         cdef uint32_t slot
         cdef table_t* t
-        if self.side_ns:
-            self._note_carried()
         for kind in (KIND_RESOURCE, KIND_SYS_CONTAINER, KIND_POD_CONTAINER, KIND_POD, KIND_NODE, KIND_NAMESPACE):
             t = &self.entities.table[kind]
             for slot in range(t.n):
@@ -640,19 +641,20 @@ cdef class Store:
                     self.latest.forget(kind, slot)
         return 0
 
-    cdef void _note_carried(self) noexcept:
-        """What was carried into the newest batch (see _side.pxd) keeps its slot while that is in memory."""
-        cdef Batch newest = self.ring.newest
-        cdef table_t* t
-        cdef frame_t* f
-        cdef int kind
-        cdef uint32_t slot
-        for kind in range(KIND_NODE, N_KINDS):
-            t = &self.entities.table[kind]
-            f = &newest.frame[kind]
-            for slot in range(f.n):
-                if f.present[slot] == PRESENT_SCRAPED and t.last_seen[slot] < <uint32_t>newest.seq:
-                    t.last_seen[slot] = <uint32_t>newest.seq
+    cdef uint32_t _oldest_shown(self) except? 0xFFFFFFFE:
+        """The oldest batch whose entities some batch in memory may show.
+
+        What a side source said is carried on for as long as its resolution (see _side.pxd), so that the oldest batch
+        may show what was last heard of for one that is gone.
+        """
+        cdef uint64_t oldest = self.ring.oldest_seq()
+        cdef int64_t since_ns
+        if self.side_ns and self.stamps:
+            since_ns = self.stamps.get(oldest, 0) - self.side_ns
+            for seq in [seq for seq, stamp_ns in self.stamps.items() if stamp_ns < since_ns]:
+                del self.stamps[seq]
+            oldest = min(oldest, next(iter(self.stamps), oldest))
+        return <uint32_t>oldest
 
     # -- questions -------------------------------------------------------------------------------
 

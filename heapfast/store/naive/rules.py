@@ -32,7 +32,7 @@ Sets = dict[str, MetricSet]
 _NOT_A_SAMPLE = -(1 << 63)
 #: So long a rate stays without a new sample.
 KEEP_RATE_NS = 60 * NS_PER_SECOND
-_HOST_LABELS = ("nodename", "hostname", "host_id")
+HOST_LABELS = ("nodename", "hostname", "host_id")
 _REQUESTS = ("cpu/request", "cpu/limit", "memory/request", "memory/limit")
 _NAMESPACE_SUMS = ("cpu/usage_rate", "memory/usage", *_REQUESTS)
 
@@ -142,7 +142,7 @@ def _enrich_pod(pod_set: MetricSet, pod: PodObject, sets: Sets, stubs: Sets) -> 
             "pod_name": pod.name,
             "container_name": container.name,
             "container_base_image": container.image,
-            **{label: pod_set.labels.get(label, "") for label in _HOST_LABELS},
+            **{label: pod_set.labels.get(label, "") for label in HOST_LABELS},
         }
         # Born with its pod's *collection* start, not with the pod (Q16).
         stub = MetricSet(labels, create_ns=pod_set.start_ns)
@@ -165,7 +165,7 @@ def _enrich_container(container_set: MetricSet, pod: PodObject, sets: Sets, stub
     pod_key = key(Kind.POD, pod.namespace, pod.name)
     if pod_key not in sets and pod_key not in stubs:
         labels = {"type": "pod", "namespace_name": pod.namespace, "pod_name": pod.name}
-        labels |= {label: container_set.labels[label] for label in _HOST_LABELS}
+        labels |= {label: container_set.labels[label] for label in HOST_LABELS}
         stub = stubs[pod_key] = MetricSet(labels)
         _enrich_pod(stub, pod, sets, stubs)
 

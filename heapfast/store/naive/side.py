@@ -78,7 +78,7 @@ def close_sides(
     entries = {name: Entry(timestamp_ns, said) for name, said in side.items()}
     for name, entry in sides.entries.items():
         if name not in entries and timestamp_ns - entry.came_ns <= sides.side_ns and is_still_there(name, entry.said):
-            entries[name] = replace(entry, said=_carried(entry.said))
+            entries[name] = replace(entry, said=_carried(entry.said, former[name]))
     side = {name: deepcopy(entry.said) for name, entry in entries.items()}
     summed = rules.summed_rates(former)
     for new, old, keep_ns in (
@@ -91,10 +91,13 @@ def close_sides(
     return {name: _merged(main.get(name), side.get(name), timestamp_ns) for name in dict.fromkeys((*main, *side))}
 
 
-def _carried(said: MetricSet) -> MetricSet:
-    if said.labels["type"] != "pod":
-        return said
-    return replace(said, metrics={name: value for name, value in said.metrics.items() if name in _OF_PODS})
+def _carried(said: MetricSet, former: MetricSet) -> MetricSet:
+    # It stays with the node that told of it last, by whichever source.
+    labels = said.labels | {label: former.labels[label] for label in rules.HOST_LABELS}
+    metrics = said.metrics
+    if said.labels["type"] == "pod":
+        metrics = {name: value for name, value in said.metrics.items() if name in _OF_PODS}
+    return replace(said, labels=labels, metrics=metrics)
 
 
 def _merged(main: MetricSet | None, side: MetricSet | None, timestamp_ns: int) -> MetricSet:

@@ -195,6 +195,24 @@ def test_what_is_carried_keeps_its_slot_as_long_as_a_batch_shows_it(cluster: Clu
     assert cluster.store.find(Kind.SYS_CONTAINER, *KUBELET) == -1
 
 
+def test_a_slot_is_free_once_no_batch_in_memory_shows_what_was_carried() -> None:
+    cluster = Cluster(
+        resolution_ns=15 * SECOND_NS, side_ns=MINUTE_NS, short_retention_ns=MINUTE_NS, long_retention_ns=MINUTE_NS
+    )
+    tick(cluster, main(cluster, 0), side(cluster, 0))
+    slot = cluster.slot(Kind.SYS_CONTAINER, *KUBELET)
+    memory = cluster.store.metric_id("memory/working_set")
+    found = []
+    for quarter in range(1, 10):
+        tick(cluster, main(cluster, quarter))
+        is_shown = cluster.store.series(Kind.SYS_CONTAINER, slot, memory, 0, cluster.at) != []
+        has_slot = cluster.store.find(Kind.SYS_CONTAINER, *KUBELET) == slot
+        found.append((is_shown, has_slot))
+    assert found[:4] == [(True, True)] * 4
+    assert found[-1] == (False, False)
+    assert (True, False) not in found
+
+
 def test_the_later_of_two_answers_of_one_source_stands_alone(cluster: Cluster) -> None:
     cluster.ingest(*side(cluster, 1), is_side=True)
     cluster.ingest(*main(cluster, 7))
