@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -138,3 +140,21 @@ def test_removing_what_is_not_there_changes_nothing() -> None:
     index.remove(7)
     assert 7 not in index
     assert not index.select()
+
+
+def test_siblings_share_what_they_have_in_common() -> None:
+    index, n = PostingIndex(), 2_000
+    for slot in range(n):  # what the first of them needs is there already
+        index.put(slot, "shop", {"app": "web"}, "n1")
+    for slot in range(n):
+        index.remove(slot)
+    tracemalloc.start()
+    try:
+        for slot in range(n):
+            # Texts of its own, as a decoder makes them.
+            index.put(slot, "-shop"[1:], {"-app"[1:]: "-web"[1:], "tier": f"{'back' * 20}"}, "-n1"[1:])
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 40 * n
+    assert index.labels_of(n - 1) == {"app": "web", "tier": "back" * 20}
