@@ -43,6 +43,7 @@ EXTENSIONS = [
     "heapfast._closing",
     "heapfast._extras",
     "heapfast._latest",
+    "heapfast._warm",
     "heapfast._core",
     # 7: answers as bytes
     "heapfast.render._json",

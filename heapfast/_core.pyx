@@ -62,6 +62,7 @@ from heapfast._types cimport (
     uint64_t,
     whole_ms,
 )
+from heapfast._warm cimport WARM_ROWS, warm_rows
 from heapfast.wire._rows cimport Rows, custom_row_t, resource_row_t, row_t
 
 from heapfast.catalog.metrics import CUSTOM_PREFIX
@@ -357,6 +358,10 @@ cdef class Store:
         if not is_side:
             self.latest.begin(node_slot, now_ns)
         for i in range(rows.n_rows):
+            if i % WARM_ROWS == 0:
+                warm_rows(
+                    self.entities, self.latest, self.open.frame, &rows.row[i], min(rows.n_rows - i, <uint32_t>WARM_ROWS)
+                )
             self._ingest_row(rows, &rows.row[i], node_slot, now_ns, ORIGIN_SIDE if is_side else ORIGIN_MAIN)
         self.ingested_rows += rows.n_rows
         return rows.n_rows
@@ -662,10 +667,6 @@ cdef class Store:
     def newest(self):
         """The newest closed batch, or None."""
         return self.ring.newest
-
-    @property
-    def open_seq(self):
-        return self.open.seq
 
     def find(self, int kind, *names):
         """Slot of an entity by kind and names from the outside in; -1 when there is none."""

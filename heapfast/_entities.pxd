@@ -7,7 +7,7 @@ grows meanwhile is replaced, and the old one kept until the batch is closed, and
 the API server wait until then (processors/gate.py).
 """
 from heapfast._text cimport TextPool, retired_t, text_t
-from heapfast._types cimport N_KINDS, int32_t, int64_t, span_t, uint8_t, uint32_t, uint64_t
+from heapfast._types cimport N_KINDS, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 
 # Bits that `find` is asked with besides the name, and that a slot is found by.
@@ -85,6 +85,9 @@ cdef class Entities:
 
     cdef uint32_t find(self, int kind, owner_t owner, const char* name, uint32_t len) noexcept nogil
     cdef uint32_t find_near(self, int kind, owner_t owner, const char* name, uint32_t len) noexcept nogil
+    # For whoever wants to know early where an entity is: the hash that `find` looks for, and a slot by it alone.
+    cdef uint32_t hash_of(self, owner_t owner, const char* name, uint32_t len) noexcept nogil
+    cdef uint32_t guess(self, int kind, uint32_t h) noexcept nogil
     cdef uint32_t find_or_add(self, int kind, owner_t owner, const char* name, uint32_t len) except? 0xFFFFFFFE
     cdef int remove(self, int kind, uint32_t slot) except -1
     cdef int set_text(self, text_t** place, const char* ptr, uint32_t len, bint pooled) except -1

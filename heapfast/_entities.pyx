@@ -144,6 +144,20 @@ cdef class Entities:
                 return <uint32_t>b
             i = (i + 1) & mask
 
+    cdef uint32_t hash_of(self, owner_t owner, const char* name, uint32_t len) noexcept nogil:
+        return key_hash(owner, name, len)
+
+    cdef uint32_t guess(self, int kind, uint32_t h) noexcept nogil:
+        """The first slot with this hash, most likely the one that is meant; SLOT_NONE. Looks at buckets alone."""
+        cdef table_t* t = &self.table[kind]
+        cdef uint32_t mask = t.n_buckets - 1
+        cdef uint32_t i = h & mask
+        while t.bucket[i] != BUCKET_FREE:
+            if <uint32_t>(t.bucket[i] >> 32) == h:
+                return <uint32_t>t.bucket[i]
+            i = (i + 1) & mask
+        return SLOT_NONE
+
     cdef uint32_t find_or_add(self, int kind, owner_t owner, const char* name, uint32_t len) except? 0xFFFFFFFE:
         cdef uint32_t slot = self.find_near(kind, owner, name, len)
         if slot == SLOT_NONE:

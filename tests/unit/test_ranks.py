@@ -68,6 +68,7 @@ CORE = frozenset(
         "_closing",
         "_extras",
         "_latest",
+        "_warm",
     )
 )
 

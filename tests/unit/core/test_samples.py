@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from typing import Any
 
 import pytest
@@ -46,6 +47,21 @@ def test_an_unknown_start_gives_no_uptime(cluster: Cluster) -> None:
     row["start_ns"] = None
     cluster.tick(row)
     assert cluster.value("uptime", Kind.NODE, "n1") is None
+
+
+def test_a_long_answer_gives_each_container_what_is_its_own(cluster: Cluster) -> None:
+    # Rows are taken in chunks. Between two answers of one order comes one of another, with newcomers in between.
+    names = [(f"p{i}", f"c{j}") for i in range(40) for j in range(3)]
+    for order in (names[::2], names[::-1], names):
+        cluster.tick(node(), *(container("shop", p, c, {"memory/usage": hash_of(p, c)}) for p, c in order))
+        for p, c in order:
+            assert cluster.value("memory/usage", Kind.POD_CONTAINER, "shop", p, c) == hash_of(p, c)
+    assert cluster.value("memory/usage", Kind.POD, "shop", "p7") == sum(hash_of("p7", f"c{j}") for j in range(3))
+
+
+def hash_of(*names: str) -> int:
+    """A number that no other container has."""
+    return zlib.crc32("/".join(names).encode())
 
 
 # -- rates ------------------------------------------------------------------------------------

@@ -1,0 +1,146 @@
+"""Guesses where the next rows go, and asks for those lines (see _warm.pxd).
+
+In      rows, entity tables, the open batch, the latest view
+Out     nothing but a warm cache
+Callers _core.ingest, chunk by chunk
+Source  measured: 3,000 nodes by /metrics/resource, ingest of one: 41 us without, 28 us with
+Never   changes anything
+
+    pass 1   pods: hash of the name, ask for the bucket
+    pass 2   pods: slot in the bucket, ask for its table lines; containers: hash, ask for the bucket
+    pass 3   containers: slot in the bucket, ask for lines of the table, the open columns and the latest view
+"""
+from heapfast._batch cimport frame_t
+from heapfast._entities cimport Entities, owner_t, table_t
+from heapfast._latest cimport Latest
+from heapfast._types cimport (
+    KIND_NAMESPACE,
+    KIND_POD,
+    KIND_POD_CONTAINER,
+    M_UPTIME,
+    N_STANDARD,
+    SLOT_NONE,
+    uint32_t,
+)
+from heapfast.wire._rows cimport row_t
+
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define heapfast_prefetch(p) __builtin_prefetch(p)
+    #else
+    #define heapfast_prefetch(p) ((void)(p))
+    #endif
+    """
+    void heapfast_prefetch(const void* p) noexcept nogil
+
+
+cdef inline owner_t owned_by(uint32_t slot) noexcept nogil:
+    cdef owner_t owner
+    owner.slot = slot
+    owner.kind = 0
+    owner.type = 0
+    return owner
+
+
+cdef inline bint is_same_pod(const row_t* a, const row_t* b) noexcept nogil:
+    """Rows of one pod follow each other and borrow their names from one place, or at least look alike."""
+    return a.pod.ptr == b.pod.ptr and a.pod.len == b.pod.len and a.namespace.ptr == b.namespace.ptr
+
+
+cdef inline void warm_bucket(table_t* t, uint32_t h) noexcept nogil:
+    heapfast_prefetch(&t.bucket[h & (t.n_buckets - 1)])
+
+
+cdef inline void warm_pod(table_t* t, uint32_t slot) noexcept nogil:
+    heapfast_prefetch(&t.name[slot])
+    heapfast_prefetch(&t.parent[slot])
+    heapfast_prefetch(&t.uid_hash[slot])
+    heapfast_prefetch(&t.flags[slot])
+
+
+cdef inline void warm_container(table_t* t, uint32_t slot) noexcept nogil:
+    heapfast_prefetch(&t.name[slot])
+    heapfast_prefetch(&t.parent[slot])
+    heapfast_prefetch(&t.last_seen[slot])
+
+
+cdef inline void warm_frame(const frame_t* f, uint32_t slot, uint32_t present) noexcept nogil:
+    cdef int m
+    if slot >= f.n:
+        return
+    heapfast_prefetch(&f.present[slot])
+    heapfast_prefetch(&f.answer[slot])
+    heapfast_prefetch(&f.sample_ns[slot])
+    heapfast_prefetch(&f.start_ns[slot])
+    heapfast_prefetch(&f.node[slot])
+    if f.image != NULL:
+        heapfast_prefetch(&f.image[slot])
+    if f.column[M_UPTIME] != NULL:
+        heapfast_prefetch(&f.column[M_UPTIME][slot])
+    for m in range(M_UPTIME + 1, N_STANDARD):
+        if present & (<uint32_t>1 << m) and f.column[m] != NULL:
+            heapfast_prefetch(&f.column[m][slot])
+
+
+cdef void warm_rows(
+    Entities entities, Latest latest, const frame_t* frames, const row_t* row, uint32_t n
+) noexcept nogil:
+    cdef table_t* pods = &entities.table[KIND_POD]
+    cdef table_t* containers = &entities.table[KIND_POD_CONTAINER]
+    cdef uint32_t[WARM_ROWS] pod_hash
+    cdef uint32_t[WARM_ROWS] pod
+    cdef uint32_t[WARM_ROWS] container_hash
+    cdef uint32_t i, slot, namespace = SLOT_NONE
+    cdef const row_t* before = NULL
+    for i in range(n):
+        if row[i].kind != KIND_POD_CONTAINER and row[i].kind != KIND_POD:
+            continue
+        if before == NULL or before.namespace.ptr != row[i].namespace.ptr:
+            # A few hundred names, asked for over and over: these are in the cache.
+            namespace = entities.find(
+                KIND_NAMESPACE, owned_by(SLOT_NONE), row[i].namespace.ptr, row[i].namespace.len
+            )
+        before = &row[i]
+        pod_hash[i] = 0
+        if row[i].kind == KIND_POD:
+            pod_hash[i] = entities.hash_of(owned_by(namespace), row[i].name.ptr, row[i].name.len)
+        elif i > 0 and row[i - 1].kind == KIND_POD_CONTAINER and is_same_pod(&row[i], &row[i - 1]):
+            pod_hash[i] = pod_hash[i - 1]
+            continue
+        else:
+            pod_hash[i] = entities.hash_of(owned_by(namespace), row[i].pod.ptr, row[i].pod.len)
+        warm_bucket(pods, pod_hash[i])
+    for i in range(n):
+        pod[i] = SLOT_NONE
+        if row[i].kind != KIND_POD_CONTAINER and row[i].kind != KIND_POD:
+            continue
+        if i > 0 and pod[i - 1] != SLOT_NONE and pod_hash[i] == pod_hash[i - 1]:
+            pod[i] = pod[i - 1]
+        else:
+            pod[i] = entities.guess(KIND_POD, pod_hash[i])
+            if pod[i] == SLOT_NONE:
+                continue
+            warm_pod(pods, pod[i])
+            if pod[i] < latest.n_pods:
+                heapfast_prefetch(&latest.pod_answer[pod[i]])
+        if row[i].kind == KIND_POD:
+            warm_frame(&frames[KIND_POD], pod[i], row[i].present)
+        else:
+            container_hash[i] = entities.hash_of(owned_by(pod[i]), row[i].name.ptr, row[i].name.len)
+            warm_bucket(containers, container_hash[i])
+    for i in range(n):
+        if pod[i] == SLOT_NONE:
+            continue
+        heapfast_prefetch(pods.name[pod[i]])
+        if row[i].kind != KIND_POD_CONTAINER:
+            continue
+        slot = entities.guess(KIND_POD_CONTAINER, container_hash[i])
+        if slot == SLOT_NONE:
+            continue
+        warm_container(containers, slot)
+        warm_frame(&frames[KIND_POD_CONTAINER], slot, row[i].present)
+        if slot < latest.n_containers:
+            heapfast_prefetch(&latest.container[slot])
+            heapfast_prefetch(<const char*>&latest.container[slot] + 64)
