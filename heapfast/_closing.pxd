@@ -49,7 +49,7 @@ cdef class Closing:
         Batch former                # the one before it, or None
         readonly Packed packed      # `former`, packed; made by run()
         closing_state_t state
-        int64_t took_ns[9]          # by PROCESSOR_*
+        int64_t took_ns[N_PROCESSORS]    # by PROCESSOR_*
 
     cdef int _run(self) noexcept nogil
     cdef int64_t _note(self, int processor, int64_t started_ns) noexcept nogil

@@ -9,7 +9,7 @@ from heapfast._extras cimport Extras
 from heapfast._latest cimport Latest
 from heapfast._ring cimport Ring
 from heapfast._text cimport text_t
-from heapfast._types cimport int64_t, span_t, uint8_t, uint32_t, uint64_t
+from heapfast._types cimport int64_t, span_t, uint32_t, uint64_t
 from heapfast.wire._rows cimport Rows, resource_row_t, row_t
 
 

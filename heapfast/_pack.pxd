@@ -19,7 +19,7 @@ from the newest batch backwards, a few nanoseconds a step; nothing is unpacked f
 
 A block of 64 slots with all samples at `width` w costs 24 + 8w bytes.
 """
-from heapfast._types cimport int64_t, uint8_t, uint32_t, uint64_t
+from heapfast._types cimport absent_i64, int64_t, uint8_t, uint32_t, uint64_t
 
 
 cdef struct block_t:
@@ -63,11 +63,11 @@ cdef inline int64_t packed_value(const packed_t* column, uint32_t slot, int64_t 
     cdef uint64_t number = 0
     cdef uint32_t bit, word, shift
     if slot >= column.n:
-        return <int64_t>0x8000000000000000ULL
+        return absent_i64()
     b = &column.block[slot >> 6]
     bit = slot & 63
     if not (b.mask >> bit) & 1:
-        return <int64_t>0x8000000000000000ULL
+        return absent_i64()
     if b.width:
         bit *= b.width
         word = b.offset + (bit >> 6)

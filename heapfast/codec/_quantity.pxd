@@ -2,7 +2,7 @@
 
 Each `write_` puts at most QUANTITY_MAX_CHARS bytes at `out`, without a NUL, and gives their number.
 """
-from heapfast._types cimport int64_t, uint64_t
+from heapfast._types cimport int64_t
 
 
 cdef enum:

@@ -22,11 +22,6 @@ class Gate:
         self._shut = False
         self._waiting: deque[Callable[[], object]] = deque()
 
-    @property
-    def n_waiting(self) -> int:
-        """Calls that are held back."""
-        return len(self._waiting)
-
     def pass_through(self, call: Callable[[], object]) -> None:
         """Makes the call now, or holds it back until the gate opens."""
         # While the gate opens, a new call still queues up behind those that wait.

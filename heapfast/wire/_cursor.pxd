@@ -7,7 +7,7 @@ Source  RFC 8259, as strict as Go's encoding/json: no control characters in stri
 Never   reads at or beyond `end`, allocates, or stops half-way: the first error moves the cursor to the end, so that
         every loop over it finishes by itself and only the door has to look
 """
-from heapfast._types cimport uint8_t, uint32_t, uint64_t
+from heapfast._types cimport uint32_t, uint64_t
 from heapfast.wire._scan cimport find_stop, skip_blanks, take_digits
 
 

@@ -7,7 +7,7 @@ Source  spec/heapster-pipeline.md 3.5 and 3.6
 """
 from libc.string cimport memcmp, memset
 
-from heapfast._types cimport RESOURCE_ACCELERATOR, int64_t, span_t, uint8_t, uint32_t
+from heapfast._types cimport RESOURCE_ACCELERATOR, span_t, uint8_t, uint32_t
 from heapfast.wire._cursor cimport CURSOR_MEMORY, cursor_t, fail, skip_value
 from heapfast.wire._read cimport READ_BAD, enter, own_text, read_count, read_text
 from heapfast.wire._rows cimport Rows, resource_row_t
