@@ -69,6 +69,8 @@ EXTENSIONS = [
     "heapfast.sinks._riemann",
     "heapfast.sinks._otlp",
     "heapfast.sinks._log",
+    # the side road to long memory
+    "heapfast.history._rows",
     # the simulated cluster
     "heapfast.sim._bodies",
     "heapfast.sim._rows",

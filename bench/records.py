@@ -113,6 +113,21 @@ ROWS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
         (Micro("auth", "autoscaler through the front proxy, us of CPU"),),
     ),
     (
+        "history: samples/s of CPU to disk, merged into an hour",
+        "",
+        (Micro("history", "batch: samples a second of CPU"), Micro("history", "hour: samples a second of CPU, merged")),
+    ),
+    ("history: a batch of 5,000 nodes to disk, s CPU", "", (Micro("history", "batch: to disk, s of CPU"),)),
+    ("history: a sample on disk, bytes", "", (Micro("history", "hour: bytes a sample"),)),
+    (
+        "history: one pod over 24 h, p95 of a namespace by hour over 7 days, ms on the wall",
+        "",
+        (
+            Micro("history", "question: one pod over 24 h, ms"),
+            Micro("history", "question: p95 of a namespace by hour over 7 days, ms"),
+        ),
+    ),
+    (
         "one node's scrape in all, over TLS, µs CPU: 100, 1,000, 5,000 nodes, summary",
         "≤ 100",
         tuple(Macro(name, "heapster", "cpu_us_a_scrape") for name in ("hundred", "thousand", "k8s-limit")),

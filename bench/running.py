@@ -18,7 +18,19 @@ from bench.figures import Budgets, Figures, Scale, missed
 from bench.records import Measured
 
 #: In the order of the road.
-BENCHES: Final = ("kube", "scrape", "exposition", "wire", "store", "index", "rest", "lists", "k8s_lists", "auth")
+BENCHES: Final = (
+    "kube",
+    "scrape",
+    "exposition",
+    "wire",
+    "store",
+    "index",
+    "rest",
+    "lists",
+    "k8s_lists",
+    "auth",
+    "history",
+)
 
 
 def run_once(name: str, size: int) -> Figures:

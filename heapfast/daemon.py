@@ -26,7 +26,7 @@ from heapfast._core import Store
 from heapfast.api.app import create_app
 from heapfast.api.host import Host
 from heapfast.api.secure_state import Signs
-from heapfast.api.state import State
+from heapfast.api.state import HistoryLimits, State
 from heapfast.auth.client_cert import ClientRule
 from heapfast.batches_out import start_sinks
 from heapfast.catalog.keys import Kind
@@ -42,6 +42,7 @@ from heapfast.kube.nodes import nodes_resource
 from heapfast.kube.pods import PODS
 from heapfast.kube.watch import Reflector
 from heapfast.listening import listen
+from heapfast.long_memory import open_long_memory
 from heapfast.pipeline import Pipeline
 from heapfast.places import Place, heapster_place, preferred_place, selected
 from heapfast.process_tuning import keep_collections_short, raise_file_limit, return_freed_memory
@@ -214,9 +215,8 @@ async def build(
     """
     async with contextlib.AsyncExitStack() as stack:
         clock = clock or Clock()
-        if options.data_dir:
-            stack.enter_context(DataDir.open(options.data_dir))
-        else:
+        data_dir = stack.enter_context(DataDir.open(options.data_dir)) if options.data_dir else None
+        if data_dir is None:
             log.info("no --data-dir: everything is in memory alone, and a restart forgets it")
         registry = CollectorRegistry()
         _add_process_metrics(registry)
@@ -310,6 +310,11 @@ async def build(
         windows = Windows(options.resolution_ns, 0 if is_latest else SCRAPE_OFFSET_NS, clock, sleep)
         WindowCollector(windows, registry)
 
+        # what was
+        long_memory = await open_long_memory(
+            options.history, data_dir, stack, store=store, pipeline=pipeline, clock=clock, registry=registry
+        )
+
         # 8: answers
         def describe_targets() -> list[Mapping[str, Any]]:
             return [*scraper.describe_targets(), *node_consumer.describe_skipped()]
@@ -332,6 +337,10 @@ async def build(
             node_selector=parse_selector(options.kubelets.node_selector),
             registry=registry,
             client_rule=ClientRule(frozenset(options.tls.allowed_users)) if options.tls.client_ca_file else None,
+            history=long_memory.backend,
+            history_limits=HistoryLimits(
+                max_points=options.history.max_points, timeout_seconds=options.history.timeout_ns / NS_PER_SECOND
+            ),
             executor=executor,
         )
         hosts: list[Host] = []
@@ -386,6 +395,7 @@ async def build(
                 **{f"watch of {kind}": reflector.run for kind, reflector in reflectors.items()},
                 "pipeline": run_ticks,
                 **({"extra scrapes": extra.run} if is_latest else {}),
+                **long_memory.tasks,
                 **(secure.tasks if secure is not None else {}),
             },
         )

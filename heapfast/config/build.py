@@ -27,6 +27,7 @@ from heapfast.config.delegated_auth import build_auth
 from heapfast.config.findings import Findings
 from heapfast.config.flag import Group
 from heapfast.config.flags import FLAGS
+from heapfast.config.history import build_history
 from heapfast.config.kubelets import build_kubelets
 from heapfast.config.options import (
     ApiOptions,
@@ -92,14 +93,9 @@ def build_options(argv: Sequence[str], environment: Mapping[str, str]) -> Option
         auth=build_auth(arguments, findings),
         log=_log(values),
         sinks=_sinks(sinks, values, findings),
+        history=build_history(arguments, findings),
     )
     _check_ports(arguments, options.api, options.secure, findings)
-    if values["historical-source"]:
-        findings.refuse(
-            "historical-source",
-            "a sink's URI",
-            "nothing: this version keeps no history; /api/v1/model has the last 15 minutes",
-        )
     for flag in FLAGS.values():
         if flag.group is Group.IGNORED and flag.name in arguments.given:
             findings.note(flag.name, flag.help)

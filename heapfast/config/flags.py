@@ -36,6 +36,14 @@ def _own_flags() -> list[Flag]:
     table.group = Group.DISK
     table.string("data-dir", "Folder for what outlives a restart; none keeps everything in memory alone.")
 
+    table.duration("history-retention", 30 * 86400, "How far back history reaches; 0s means for ever.")
+    table.integer("history-max-bytes", 20 << 30, "Size of history on disk: the oldest goes first; 0 means any size.")
+    table.duration("history-raw-retention", 86400, "How old samples become before they are thinned; 0s never thins.")
+    table.duration("history-thin-resolution", 300, "Span of thinned samples: average, extremes and count are kept.")
+    table.integer("history-memory-bytes", 256 << 20, "Memory for questions to history, and as much for merging files.")
+    table.integer("historical-max-points", 1_000_000, "Samples or buckets in one answer of the historical API.")
+    table.duration("historical-timeout", 30, "How long the store of history may take for one answer.")
+
     table.group = Group.SCRAPING
     table.duration(
         "summary-resolution",

@@ -43,7 +43,10 @@ def _flags() -> list[Flag]:
     table.texts("sink", "Where metrics go, besides the memory: KEY[:URL]; see docs/sinks.md. 'metric' is the memory.")
     table.switch("disable-metric-sink", "Serve nothing from memory: its routes answer 503.")
     table.switch("disable-export", "Answer /api/v1/metric-export with [].")
-    table.string("historical-source", "Sink that serves history; none is there yet.")
+    table.string(
+        "historical-source",
+        "What answers /api/v1/historical: 'embedded', the default when there is a --data-dir, or 'none'.",
+    )
     table.duration("sink-export-data-timeout", 20, "How long one attempt to send to a sink may take.")
 
     table.group = Group.LABELS

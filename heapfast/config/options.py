@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from heapfast.history.options import EmbeddedOptions
 from heapfast.sinks.sink import SinkSpec
 
 
@@ -262,6 +263,20 @@ class SinkOptions(msgspec.Struct, frozen=True, kw_only=True):
     flush_ns: int
 
 
+class HistoryOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """History, and what one question about it may cost.
+
+    Attributes:
+        embedded: the store of heapfast's own; None when it is not used.
+        max_points: samples or buckets in one answer.
+        timeout_ns: how long the store of history may take for one.
+    """
+
+    embedded: EmbeddedOptions | None
+    max_points: int
+    timeout_ns: int
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration that can be run.
 
@@ -287,4 +302,5 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     auth: AuthOptions
     log: LogOptions
     sinks: SinkOptions
+    history: HistoryOptions
     notes: tuple[str, ...] = ()

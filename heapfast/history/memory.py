@@ -36,30 +36,34 @@ class MemoryBackend:
 
     async def read_raw(self, query: RawQuery) -> AsyncGenerator[Points]:
         left = query.max_points
-        for item, entity in enumerate(query.entities):
-            if item % SLICE_ITEMS == SLICE_ITEMS - 1:
-                await asyncio.sleep(0)
-            timestamps_ns, values = self.read(entity, query)
+        async for item, timestamps_ns, values in self.read_items(query):
             left -= len(timestamps_ns)
             if left < 0:
                 raise HistoryTooLarge(query.max_points)
-            if timestamps_ns:
-                yield Points(item, timestamps_ns, values)
+            yield Points(item, timestamps_ns, values)
 
     async def read_aggregated(self, query: AggregateQuery) -> AsyncGenerator[Buckets]:
         left = query.max_points
-        for item, entity in enumerate(query.entities):
-            if item % SLICE_ITEMS == SLICE_ITEMS - 1:
-                await asyncio.sleep(0)
-            samples = Samples(*self.read(entity, query))
-            stamps, values = aggregate(samples, query.aggregations, start_ns=query.start_ns, bucket_ns=query.bucket_ns)
+        async for item, timestamps_ns, values in self.read_items(query):
+            samples = Samples(timestamps_ns, values)
+            stamps, found = aggregate(samples, query.aggregations, start_ns=query.start_ns, bucket_ns=query.bucket_ns)
             left -= len(stamps)
             if left < 0:
                 raise HistoryTooLarge(query.max_points)
             if stamps:
-                yield Buckets(item, stamps, values)
+                yield Buckets(item, stamps, found)
 
-    def read(self, entity: Entity, query: RawQuery) -> tuple[array[int], array[int] | array[float]]:
+    async def read_items(self, query: RawQuery) -> AsyncGenerator[tuple[int, array[int], array[int] | array[float]]]:
+        """Yields item, timestamps and values of each entity that has any; the loop gets its turn in between."""
+        for item, entity in enumerate(query.entities):
+            # A pod's UID is looked for in all of a batch.
+            if item % SLICE_ITEMS == SLICE_ITEMS - 1 or entity.pod_id is not None:
+                await asyncio.sleep(0)
+            timestamps_ns, values = self._read(entity, query)
+            if timestamps_ns:
+                yield item, timestamps_ns, values
+
+    def _read(self, entity: Entity, query: RawQuery) -> tuple[array[int], array[int] | array[float]]:
         """Timestamps and values of one entity; of several label sets by time, then by resource."""
         column, slot = self._store.metric_id(query.metric), self._find(entity)
         found: list[tuple[int, int | float]] = []

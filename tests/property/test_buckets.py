@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from array import array
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heapfast.query.aggregation import HEAPSTER_AGGREGATIONS, Aggregation, Function
-from heapfast.query.buckets import Samples, aggregate
+from heapfast.query.buckets import PIECE, Samples, aggregate
 from tests.unit.history import naive
 
 ALL = tuple(HEAPSTER_AGGREGATIONS.values())
@@ -73,3 +73,21 @@ def test_a_lone_percentile_has_the_time_of_its_own_sample(numbers: list[int]) ->
     aggregation = HEAPSTER_AGGREGATIONS["95-perc"]
     stamps, values = aggregate(samples, (aggregation,), start_ns=-1, bucket_ns=0)
     assert numbers[stamps[0]] == values[aggregation][0]
+
+
+@settings(max_examples=10)
+@given(st.lists(st.integers(-20, 20), min_size=1, max_size=50), st.booleans(), st.integers(1, 3))
+def test_many_samples_are_aggregated_as_few_are(numbers: list[int], are_floats: bool, times: int) -> None:
+    many = numbers * (times * PIECE // len(numbers) + 1)
+    points = [(at, value / 4 if are_floats else value) for at, value in enumerate(many)]
+    samples = Samples([at for at, _ in points], array("d" if are_floats else "q", [value for _, value in points]))
+    for bucket_ns in (0, len(many) - 1):
+        stamps, values = aggregate(samples, ALL, start_ns=0, bucket_ns=bucket_ns)
+        assert (list(stamps), values) == naive.aggregate(points, ALL, start_ns=0, bucket_ns=bucket_ns)
+    twice = array("q", [2] * len(many))
+    thinned = Samples(samples.timestamps_ns, samples.values, twice, samples.values, samples.values)
+    _, values = aggregate(thinned, ALL, start_ns=0, bucket_ns=0)
+    _, want = naive.aggregate(points, ALL, start_ns=0, bucket_ns=0)
+    for name in ("average", "max", "min", "median"):
+        assert values[HEAPSTER_AGGREGATIONS[name]] == want[HEAPSTER_AGGREGATIONS[name]]
+    assert values[HEAPSTER_AGGREGATIONS["count"]] == [2 * len(many)]

@@ -42,6 +42,7 @@ RANKS = (
         "secure_port",
         "listening",
         "consumers",
+        "long_memory",
         "places",
         "process_tuning",
         "batches_out",

@@ -46,3 +46,4 @@ LogOptions = partial(options.LogOptions, level="INFO", format="text")
 SinkOptions = partial(
     options.SinkOptions, specs=(), queue_batches=2, send_ns=20 * NS_PER_SECOND, flush_ns=10 * NS_PER_SECOND
 )
+HistoryOptions = partial(options.HistoryOptions, embedded=None, max_points=1_000_000, timeout_ns=30 * NS_PER_SECOND)

@@ -7,9 +7,11 @@ import pytest
 from heapfast.config.build import build_options
 from heapfast.config.options import KubeletOptions, Options, TlsOptions
 from heapfast.errors import ConfigError
+from heapfast.history.options import EmbeddedOptions
 from tests.unit.config.defaults import (
     ApiOptions,
     AuthOptions,
+    HistoryOptions,
     KubeOptions,
     LabelOptions,
     LogOptions,
@@ -47,6 +49,7 @@ def test_a_source_alone_is_heapsters_default_configuration() -> None:
         auth=AuthOptions(),
         log=LogOptions(),
         sinks=SinkOptions(),
+        history=HistoryOptions(),
     )
 
 
@@ -80,6 +83,13 @@ def test_a_full_migration_keeps_every_value(tmp_path: Path) -> None:
             "--max-body-bytes=1000",
             "--kubelet-token-over-http",
             f"--data-dir={tmp_path}",
+            "--history-retention=240h",
+            "--history-max-bytes=5",
+            "--history-raw-retention=2h",
+            "--history-thin-resolution=10m",
+            "--history-memory-bytes=100000000",
+            "--historical-max-points=7",
+            "--historical-timeout=3s",
         ],
         {},
     )
@@ -87,6 +97,17 @@ def test_a_full_migration_keeps_every_value(tmp_path: Path) -> None:
         resolution_ns=30 * SECOND_NS,
         threads=4,
         data_dir=str(tmp_path),
+        history=HistoryOptions(
+            embedded=EmbeddedOptions(
+                retention_ns=240 * 3600 * SECOND_NS,
+                max_bytes=5,
+                raw_retention_ns=2 * 3600 * SECOND_NS,
+                thin_ns=600 * SECOND_NS,
+                memory_bytes=100_000_000,
+            ),
+            max_points=7,
+            timeout_ns=3 * SECOND_NS,
+        ),
         kube=KubeOptions(
             server="https://k:1",
             in_cluster=False,
@@ -187,7 +208,10 @@ def test_a_source_that_cannot_be_used_is_refused(source: str, fault: str) -> Non
         ("--sink-flush-timeout=-1s", "--sink-flush-timeout: got -1s, want 0s or more"),
         ("--sink-queue-batches=0", "--sink-queue-batches: got 0, want at least 1"),
         ("--sink=log:1.2.3.4:1", "--sink: got the key 'log' and no URL that can be read, want a URL without a colon"),
-        ("--historical-source=influxdb:http://db", "--historical-source: got a sink's URI, want nothing: this version"),
+        ("--historical-source=odd:http://db", "--historical-source: got the key 'odd', want 'embedded' or 'none'"),
+        ("--historical-source=embedded", "--historical-source: got 'embedded', want --data-dir beside it"),
+        ("--historical-timeout=0s", "--historical-timeout: got 0s, want more than 0s"),
+        ("--historical-max-points=0", "--historical-max-points: got 0, want at least 1"),
     ],
 )
 def test_a_value_that_cannot_be_run_is_refused(argument: str, fault: str) -> None:
@@ -300,3 +324,42 @@ def test_source_options_without_effect_are_noted(source: str, note: str) -> None
 def test_options_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         build().threads = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_embedded"),
+    [
+        ((), False),
+        (("--historical-source=none",), False),
+        (("--data-dir=.",), True),
+        (("--data-dir=.", "--historical-source=embedded"), True),
+        (("--data-dir=.", "--historical-source=none"), False),
+    ],
+)
+def test_history_is_kept_where_there_is_a_folder_for_it(flags: tuple[str, ...], is_embedded: bool) -> None:
+    options = build_options([SOURCE, *flags], {})
+    assert options.history.embedded == (EmbeddedOptions() if is_embedded else None)
+
+
+@pytest.mark.parametrize(
+    ("flag", "fault"),
+    [
+        ("--history-retention=-1s", "--history-retention: got -1s, want 0s or more"),
+        ("--history-max-bytes=-1", "--history-max-bytes: got -1, want 0 or more"),
+        ("--history-thin-resolution=7m", "--history-thin-resolution: got 7m0s, want whole seconds that divide an hour"),
+        ("--history-thin-resolution=0s", "--history-thin-resolution: got 0s, want whole seconds that divide an hour"),
+        ("--history-memory-bytes=1", "--history-memory-bytes: got 1, want at least 67108864"),
+    ],
+)
+def test_a_flag_of_history_that_cannot_be_run_is_refused(flag: str, fault: str) -> None:
+    assert faults_of("--data-dir=.", flag) == [fault]
+
+
+def test_metrics_servers_model_keeps_no_history_that_nobody_could_ask_for() -> None:
+    assert build_options(["--data-dir=."], {}).history.embedded is None
+    assert build_options(["--data-dir=.", "--heapster-port=0"], {}).history.embedded is not None
+
+
+def test_flags_of_history_without_history_are_noted() -> None:
+    notes = build_options([SOURCE, "--history-retention=1h"], {}).notes
+    assert notes == ("--history-retention: has no effect: there is no history on disk without --data-dir",)

@@ -1,0 +1,212 @@
+"""The writing side of the embedded store: every batch to disk, then fewer and smaller files, then none.
+
+In      new batches, on the loop
+Out     files, in a FileSet
+Callers history/embedded.py makes it and runs it as a task
+Source  docs/history.md; issue 5: a disk that fails costs history, never the memory
+Never   waits for a disk on the loop, or holds more than two batches
+
+    batch ──▶ part ──20 of them──▶ part ──hour is over──▶ hour ──old──▶ hour, thinned ──older, or too much──▶ gone
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import duckdb
+
+from heapfast.clock import Clock
+from heapfast.history import parts
+from heapfast.history.files import HOUR_NS, FileSet, HistoryFile, find_fault
+from heapfast.history.monitoring import HistoryMonitoring
+from heapfast.history.options import EmbeddedOptions
+
+if TYPE_CHECKING:
+    from heapfast._batch import Batch
+
+log = logging.getLogger(__name__)
+ResultT = TypeVar("ResultT")
+
+#: Batches that wait for the disk; with more the oldest is dropped. Each holds all of its memory.
+MAX_WAITING: Final = 2
+#: Parts of one batch that become one part.
+MERGED_PARTS: Final = 20
+
+
+class HistoryWriter:
+    """See the module. Everything but the work on files is on the loop."""
+
+    def __init__(
+        self,
+        folder: Path,
+        files: FileSet,
+        options: EmbeddedOptions,
+        *,
+        connection: duckdb.DuckDBPyConnection,
+        executor: Executor,
+        clock: Clock,
+        monitoring: HistoryMonitoring,
+    ) -> None:
+        self._folder = folder
+        self._files = files
+        self._options = options
+        self._connection = connection
+        self._executor = executor
+        self._clock = clock
+        self._monitoring = monitoring
+        self._waiting: deque[Batch] = deque()
+        self._has_work = asyncio.Event()
+        self._failing: set[str] = set()
+
+    def take(self, batch: Batch) -> None:
+        """Takes a new batch."""
+        self._waiting.append(batch)
+        if len(self._waiting) > MAX_WAITING:
+            self._waiting.popleft()
+            self._monitoring.dropped.labels("slow").inc()
+        self._has_work.set()
+
+    async def run(self) -> None:
+        """Writes what comes, until cancelled."""
+        while True:
+            await self._has_work.wait()
+            self._has_work.clear()
+            while self._waiting:
+                await self.write(self._waiting.popleft())
+            await self.maintain()
+
+    async def finish(self) -> None:
+        """Writes what still waits."""
+        while self._waiting:
+            await self.write(self._waiting.popleft())
+
+    async def write(self, batch: Batch) -> None:
+        """Writes one batch. One that cannot be written is gone from history."""
+        if batch.timestamp_ns <= self._files.last_ns:
+            # A restart goes over times that are on disk already.
+            return
+        done = await self._try("write", lambda: (parts.write_part(self._folder, batch),))
+        if done is None:
+            self._monitoring.dropped.labels("failed").inc()
+            return
+        self._monitoring.batches.inc()
+        if done[0] is not None:
+            self._files.replace([], [done[0]])
+        self._measure()
+
+    async def maintain(self) -> None:
+        """Merges, thins and deletes what is due."""
+        this_hour_ns = self._files.last_ns // HOUR_NS * HOUR_NS
+        for hour_ns in sorted({file.hour_ns for file in self._files.files if file.is_part}):
+            files = [file for file in self._files.files if file.hour_ns == hour_ns and not file.thin_ns]
+            if hour_ns < this_hour_ns:
+                await self._merge(files, is_part=False)
+                continue
+            single = [file for file in files if file.is_part and file.first_ns == file.last_ns]
+            if len(single) >= MERGED_PARTS:
+                await self._merge(single, is_part=True)
+        await self._thin()
+        self._retire_old()
+        if gone := self._files.take_deletable():
+            await self._try("delete", partial(parts.delete, gone))
+        await self._check_one()
+        self._measure()
+
+    async def _check_one(self) -> None:
+        """Looks at one file that nobody has asked for yet, the newest first, so that questions need not."""
+        for file in reversed(self._files.files):
+            if not self._files.is_checked(file):
+                await self._is_whole(file)
+                return
+
+    async def _merge(self, files: Sequence[HistoryFile], *, is_part: bool) -> None:
+        files = [file for file in files if await self._is_whole(file)]
+        if not files:
+            return
+        merged = await self._try("merge", lambda: parts.merge(self._connection, files, is_part=is_part))
+        if merged is not None:
+            self._files.replace(files, [merged])
+
+    async def _thin(self) -> None:
+        options = self._options
+        if not options.raw_retention_ns:
+            return
+        before_ns = self._clock.now_ns() - options.raw_retention_ns
+        for file in list(self._files.files):
+            if file.is_part or file.thin_ns or file.hour_ns + HOUR_NS > before_ns or not await self._is_whole(file):
+                continue
+            thinned = await self._try("thin", partial(parts.thin, self._connection, file, options.thin_ns))
+            if thinned is None:
+                return
+            self._files.replace([file], [thinned])
+
+    def _retire_old(self) -> None:
+        options = self._options
+        files = list(self._files.files)
+        if options.retention_ns:
+            before_ns = self._clock.now_ns() - options.retention_ns
+            self._retire("age", [file for file in files if file.last_ns <= before_ns])
+        if options.max_bytes:
+            excess = self._files.size_bytes - options.max_bytes
+            gone = []
+            for file in self._files.files:
+                if excess <= 0:
+                    break
+                excess -= file.size_bytes
+                gone.append(file)
+            self._retire("size", gone)
+
+    def _retire(self, reason: str, files: Sequence[HistoryFile]) -> None:
+        if files:
+            self._files.replace(files, [])
+            self._monitoring.deleted.labels(reason).inc(len(files))
+
+    async def _is_whole(self, file: HistoryFile) -> bool:
+        """Whether a file is what its name says: nothing damaged is merged into what is not."""
+        if self._files.is_checked(file):
+            return True
+        why = await self._in_thread(lambda: find_fault(file))
+        if why is None:
+            self._files.note_checked(file)
+        elif self._files.drop_bad(file, why):
+            self._monitoring.bad_files.inc()
+        return why is None
+
+    async def _try(self, work: str, function: Callable[[], ResultT]) -> ResultT | None:
+        started = self._clock.monotonic()
+        try:
+            result = await self._in_thread(function)
+        except (OSError, duckdb.Error, MemoryError) as error:
+            self._monitoring.failures.labels(work).inc()
+            if work not in self._failing:
+                self._failing.add(work)
+                log.error("history: cannot %s: %s; memory goes on; tried again with each batch", work, error)
+            return None
+        if work in self._failing:
+            self._failing.discard(work)
+            log.info("history: can %s again", work)
+        self._monitoring.work_seconds.labels(work).observe(self._clock.monotonic() - started)
+        return result
+
+    async def _in_thread(self, function: Callable[[], ResultT]) -> ResultT:
+        future = asyncio.get_running_loop().run_in_executor(self._executor, function)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            # What a thread has begun to write is not left to itself.
+            with contextlib.suppress(duckdb.Error):
+                self._connection.interrupt()
+            await asyncio.wait([future])
+            raise
+
+    def _measure(self) -> None:
+        self._monitoring.bytes.set(self._files.size_bytes)
+        self._monitoring.files.set(len(self._files.files))

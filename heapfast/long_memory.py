@@ -1,0 +1,63 @@
+"""Builds what answers the historical API.
+
+In      HistoryOptions, the store, the folder of history
+Out     a backend, fed with every new batch where it keeps them itself; a task to run beside the ticks
+Callers daemon
+Source  design: all parts are joined at the top, in road order
+Never   decides which backend: config does
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from prometheus_client import CollectorRegistry
+
+from heapfast.clock import Clock
+from heapfast.history.backend import HistoryBackend
+
+if TYPE_CHECKING:
+    from heapfast._core import Store
+    from heapfast.config.options import HistoryOptions
+    from heapfast.data_dir import DataDir
+    from heapfast.pipeline import Pipeline
+
+
+class LongMemory(NamedTuple):
+    """What there is of history.
+
+    Attributes:
+        backend: None when nobody is to be asked.
+        tasks: by name, to be run until the daemon stops.
+    """
+
+    backend: HistoryBackend | None
+    tasks: dict[str, Callable[[], Coroutine[Any, Any, None]]]
+
+
+async def open_long_memory(
+    options: HistoryOptions,
+    data_dir: DataDir | None,
+    stack: contextlib.AsyncExitStack,
+    *,
+    store: Store,
+    pipeline: Pipeline,
+    clock: Clock,
+    registry: CollectorRegistry,
+) -> LongMemory:
+    """Opens the store of history that the options name; `stack` closes it.
+
+    Raises:
+        ConfigError: its folder cannot be used.
+    """
+    if options.embedded is None or data_dir is None:
+        return LongMemory(None, {})
+    # DuckDB and Arrow take tens of megabytes, which are for those who use them.
+    from heapfast.history.embedded import open_embedded
+
+    opened = open_embedded(data_dir.folder("history"), options.embedded, store=store, clock=clock, registry=registry)
+    backend, writer = await stack.enter_async_context(opened)
+    pipeline.subscribe(writer.take)
+    return LongMemory(backend, {"history": writer.run})
