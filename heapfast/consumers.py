@@ -87,6 +87,7 @@ class NodeConsumer(Consumer):
         self._skipped.pop(key, None)
         super().delete(key)
 
-    def describe_skipped(self) -> list[Mapping[str, Any]]:
-        """The nodes that are not scraped and why, one JSON object each."""
-        return [{"node": name, "outcome": "skipped", "error": reason} for name, reason in self._skipped.items()]
+    def describe_skipped(self, node: str | None = None) -> list[Mapping[str, Any]]:
+        """The nodes that are not scraped and why, one JSON object each; at most one where a node is named."""
+        names = self._skipped if node is None else self._skipped.keys() & {node}
+        return [{"node": name, "outcome": "skipped", "error": self._skipped[name]} for name in names]

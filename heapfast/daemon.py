@@ -14,7 +14,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -316,8 +316,9 @@ async def build(
         )
 
         # 8: answers
-        def describe_targets() -> list[Mapping[str, Any]]:
-            return [*scraper.describe_targets(), *node_consumer.describe_skipped()]
+        def describe_targets(node: str | None = None) -> Iterator[Mapping[str, Any]]:
+            yield from scraper.describe_targets(node)
+            yield from node_consumer.describe_skipped(node)
 
         def unready() -> str | None:
             waiting = [name for name, consumer in consumers.items() if not consumer.is_synced]

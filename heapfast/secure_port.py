@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from heapfast._core import Store
     from heapfast.api.metrics_server_monitoring import MetricsServerMonitor
+    from heapfast.api.targets import Targets
     from heapfast.clock import Clock
     from heapfast.config.options import AuthOptions, SecureOptions
     from heapfast.kube.access import ApiAccess
@@ -68,7 +69,7 @@ class Served:
     node_roster: Roster
     pod_roster: Roster
     signs: Signs
-    targets: Callable[[], list[Mapping[str, Any]]]
+    targets: Targets
     node_selector: str
     resolution_ns: int
     clock: Clock

@@ -8,14 +8,15 @@ Never   changes after start
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry
 
 from heapfast import __version__
+from heapfast.api.targets import Targets, no_targets
 from heapfast.store.requirement import Selector
 
 if TYPE_CHECKING:
@@ -36,10 +37,6 @@ def _yes() -> bool:
 
 def _no() -> bool:
     return False
-
-
-def _no_targets() -> list[Mapping[str, Any]]:
-    return []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +69,7 @@ class SecureState:
         gate: lets requests pass; None for everybody.
         node_selector: nodes that it does not select are not served.
         signs: for the probes.
-        targets: scrape state, one JSON object a target.
+        targets: scrape state, one JSON object a target; of one node where that is named.
         needs_metrics: not ready before a node's and a container's usage can be served.
         max_in_flight: requests at once; beyond, 429.
         max_seconds: that a request may take until its answer begins.
@@ -95,7 +92,7 @@ class SecureState:
     gate: Gate | None = None
     node_selector: Selector = ()
     signs: Signs = field(default_factory=Signs)
-    targets: Callable[[], list[Mapping[str, Any]]] = _no_targets
+    targets: Targets = no_targets
     needs_metrics: bool = False
     max_in_flight: int = 400
     max_seconds: float = 60.0

@@ -8,15 +8,15 @@ Never   changes after start
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from heapfast import __version__
 from heapfast._core import Store
+from heapfast.api.targets import Targets, no_targets
 from heapfast.auth.client_cert import ClientRule
 from heapfast.clock import Clock
 from heapfast.history.backend import HistoryBackend
@@ -41,10 +41,6 @@ def _ready() -> str | None:
     return None
 
 
-def _no_targets() -> list[Mapping[str, Any]]:
-    return []
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """All that requests are answered from.
@@ -57,7 +53,7 @@ class State:
         disable_export: metric-export is an empty list.
         disable_metric_sink: no model API, and what needs batches answers 503.
         unready: why the daemon is not ready to serve, None when it is.
-        targets: scrape state, one JSON object a target.
+        targets: scrape state, one JSON object a target; of one node where that is named.
         running: postings of the pods whose phase is Running; why others have no metrics is asked of it.
         node_selector: nodes that it does not take are not scraped.
         registry: of self-metrics.
@@ -76,7 +72,7 @@ class State:
     disable_export: bool = False
     disable_metric_sink: bool = False
     unready: Callable[[], str | None] = _ready
-    targets: Callable[[], list[Mapping[str, Any]]] = _no_targets
+    targets: Targets = no_targets
     running: Postings = field(default_factory=PostingIndex)
     node_selector: Selector = ()
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=False))

@@ -9,7 +9,7 @@ Never   shows credentials: whoever fills `targets` leaves them out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import falcon.asgi
@@ -17,6 +17,7 @@ import falcon.asgi
 from heapfast._core import Store
 from heapfast.api.request import Request
 from heapfast.api.responders import JSON, put_plain
+from heapfast.api.targets import Targets
 from heapfast.catalog.keys import Kind
 from heapfast.clock import Clock
 from heapfast.query.usage import UsageStatus
@@ -62,13 +63,13 @@ class WhyState(Protocol):
     @property
     def node_selector(self) -> Selector: ...
     @property
-    def targets(self) -> Callable[[], list[Mapping[str, Any]]]: ...
+    def targets(self) -> Targets: ...
     @property
     def clock(self) -> Clock: ...
 
 
 class Why:
-    """Responders below `/debug/why`. Each looks at the scrape state of every node."""
+    """Responders below `/debug/why`."""
 
     def __init__(self, state: WhyState) -> None:
         self._state = state
@@ -127,7 +128,7 @@ class Why:
         )
 
     def _target(self, node: str) -> Mapping[str, Any] | None:
-        return next((target for target in self._state.targets() if target["node"] == node), None)
+        return next(iter(self._state.targets(node)), None)
 
     def _scrape_facts(self, target: Mapping[str, Any] | None) -> ScrapeFacts | None:
         if target is None:

@@ -12,6 +12,6 @@ from __future__ import annotations
 import json
 
 
-def indented(value: object) -> bytes:
-    """Return `value` as indented JSON."""
-    return json.dumps(value, indent=1, ensure_ascii=False).replace("\n", "\n ").encode()
+def indented(value: object, depth: int = 0) -> bytes:
+    """Return `value` as indented JSON, as it stands at a depth in something larger."""
+    return json.dumps(value, indent=1, ensure_ascii=False).replace("\n", "\n " + " " * depth).encode()

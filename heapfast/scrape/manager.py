@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import random
 from bisect import insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -181,6 +181,9 @@ class ScrapeManager:
         """All targets, in the order in which they are started. A copy: safe to walk in any thread."""
         return tuple(self._ordered)
 
-    def describe_targets(self) -> list[Mapping[str, Any]]:
-        """The state of every target, one JSON object each."""
-        return [target.describe() for target in self._ordered]
+    def describe_targets(self, node: str | None = None) -> Iterator[Mapping[str, Any]]:
+        """The state of every target, one JSON object each, or of the one of a node; each as it is when it is taken."""
+        if node is None:
+            yield from (target.describe() for target in tuple(self._ordered))
+        elif node in self._targets:
+            yield self._targets[node].describe()

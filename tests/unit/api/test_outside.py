@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from heapfast.api.debug import SLICE_TARGETS
 from heapfast.api.monitoring import HttpMonitor
 from heapfast.render._export import ExportWriter
 from heapfast.summaries import WINDOW_OBSERVATIONS
@@ -80,10 +84,34 @@ async def test_readiness_gives_its_reason() -> None:
 
 async def test_version_and_targets() -> None:
     targets = [{"address": "10.0.0.1:10255", "outcome": "timeout"}]
-    cluster = Cluster({"version": "1.2.3", "targets": lambda: targets}, n_batches=0)
+    cluster = Cluster({"version": "1.2.3", "targets": lambda node=None: targets}, n_batches=0)
     assert (await ask(cluster.app, "/version")).json == {"version": "1.2.3"}
     answer = await ask(cluster.app, "/debug/targets")
     assert (answer.json, answer.headers["content-type"]) == ({"targets": targets}, "application/json")
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, SLICE_TARGETS, 2 * SLICE_TARGETS + 1])
+async def test_targets_are_laid_out_as_one_document_while_others_get_their_turns(n: int) -> None:
+    told = [{"node": f"node-{i}", "error": 'a "b"\n', "failures": i} for i in range(n)]
+    turns = taken = 0
+
+    def targets(node: str | None = None) -> Iterator[dict[str, Any]]:
+        nonlocal taken
+        for target in told:
+            taken += 1
+            yield target
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 0 < taken < n
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    answer = await ask(Cluster({"targets": targets}, n_batches=0).app, "/debug/targets")
+    counting.cancel()
+    assert answer.text == json.dumps({"targets": told}, indent=1, ensure_ascii=False).replace("\n", "\n ")
+    assert turns >= max(n - 1, 0) // SLICE_TARGETS
 
 
 async def test_requests_are_counted_by_handler(cluster: Cluster) -> None:

@@ -28,11 +28,17 @@ TARGETS: list[dict[str, Any]] = [
     },
     {"node": "node-2", "outcome": "skipped", "error": "no address"},
 ]
+
+
+def targets_of(node: str | None = None) -> list[dict[str, Any]]:
+    return [target for target in TARGETS if node in (None, target["node"])]
+
+
 POD = "/debug/why/namespaces/default/pods"
 
 
 def secure(**options: Any) -> SecureCluster:
-    return SecureCluster(targets=lambda: TARGETS, **options)
+    return SecureCluster(targets=targets_of, **options)
 
 
 async def why(cluster: SecureCluster, path: str) -> Any:
@@ -146,7 +152,7 @@ async def test_other_paths_are_not_found(path: str) -> None:
 
 async def test_heapsters_port_says_the_same() -> None:
     running = PostingIndex()
-    cluster = Cluster({"running": running, "targets": lambda: TARGETS, "node_selector": parse_selector("pool=blue")})
+    cluster = Cluster({"running": running, "targets": targets_of, "node_selector": parse_selector("pool=blue")})
     slot = cluster.store.find(Kind.POD, "default", "web-0")
     running.put(slot, "default", {}, "node-1")
     node = (await ask(cluster.app, "/debug/why/nodes/node-1")).json

@@ -116,3 +116,21 @@ def test_windows_are_counted() -> None:
     windows.skipped_total, windows.ahead_total = 3, 2
     assert value(registry, "heapfast_windows_skipped_total") == 3
     assert value(registry, "heapfast_windows_ahead_total") == 2
+
+
+def test_series_of_targets_are_made_piece_by_piece() -> None:
+    async def test(p: Play) -> None:
+        registry = CollectorRegistry()
+        ScrapeCollector(p.manager, registry)
+        for target in p.manager.targets:
+            target.scrapes = 1
+        first, last = p.manager.targets[0], p.manager.targets[-1]
+        seen = []
+        for family in registry.collect():
+            if family.name == "heapster_scraper_last_time_seconds":
+                for sample in family.samples:
+                    last.last_start_ns = 7 * 10**9  # after the family was begun, before its last sample
+                    seen.append(sample.value)
+        assert (len(seen), seen[0], seen[-1]) == (3, first.last_start_ns / 1e9, 7.0)
+
+    play(test, 3)
