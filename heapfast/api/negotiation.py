@@ -62,7 +62,7 @@ def quality_of(media_type: str, accept: str) -> float:
 
 def compress(body: bytes, coding: Coding) -> bytes:
     """Compress fast rather than well; the same body always gives the same bytes."""
-    compressor = _compressor(coding)
+    compressor = make_compressor(coding)
     return compressor.compress(body) + compressor.flush()
 
 
@@ -70,7 +70,7 @@ async def compress_chunks(
     chunks: AsyncIterator[bytes], coding: Coding, run: Callable[..., Awaitable[bytes]]
 ) -> AsyncIterator[bytes]:
     """Compress a long body piece by piece; `run` takes each piece to a thread."""
-    compressor = _compressor(coding)
+    compressor = make_compressor(coding)
     async for chunk in chunks:
         compressed = await run(compressor.compress, chunk)
         if compressed:
@@ -78,5 +78,6 @@ async def compress_chunks(
     yield compressor.flush()
 
 
-def _compressor(coding: Coding) -> zlib._Compress:
+def make_compressor(coding: Coding) -> zlib._Compress:
+    """One body's, piece by piece."""
     return zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WBITS if coding == "gzip" else _ZLIB_WBITS)

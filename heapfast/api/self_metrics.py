@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from heapfast.api.exposition import expose
 from heapfast.api.monitoring import HandlerMonitor
-from heapfast.api.negotiation import accepts_gzip_element, compress
+from heapfast.api.negotiation import accepts_gzip_element, make_compressor
 from heapfast.api.request import Request
 from heapfast.api.responders import put_plain
 
@@ -39,15 +39,17 @@ class SelfMetrics:
 
     async def metrics(self, req: Request, resp: falcon.asgi.Response) -> None:
         start = perf_counter()
-        pieces = []
-        for piece in expose(self._registry):
-            pieces.append(piece)
-            await asyncio.sleep(0)
-        body = b"".join(pieces)
-        size = len(body)
+        compressor = None
         if accepts_gzip_element(req.first_header(b"accept-encoding")):
-            body = compress(body, "gzip")
+            compressor = make_compressor("gzip")
             resp.set_header("content-encoding", "gzip")
-        put_plain(resp, 200, body, content_type=self._content_type)
+        pieces, size = [], 0
+        for piece in expose(self._registry):
+            size += len(piece)
+            pieces.append(compressor.compress(piece) if compressor else piece)
+            await asyncio.sleep(0)
+        if compressor:
+            pieces.append(compressor.flush())
+        put_plain(resp, 200, b"".join(pieces), content_type=self._content_type)
         if self._monitor is not None:
             self._monitor.observe(req.method, 200, perf_counter() - start, req.size_bytes(), size)

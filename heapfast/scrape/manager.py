@@ -101,7 +101,8 @@ class ScrapeManager:
         old = self._targets.get(name)
         if old is not None and (old.ip, old.port) == (ip, port):
             old.hostname = hostname
-            old.path = path
+            if old.path != path:
+                old.path, old.head = path, b""
             old.forgive()
             if old.twin is not None:
                 old.twin.hostname = hostname

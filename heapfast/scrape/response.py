@@ -13,12 +13,15 @@ read is that piece. Receiving a long body straight into one buffer saves its sec
 
 from __future__ import annotations
 
-from http import HTTPStatus
+from typing import Final
 
 import httptools
 
 from heapfast.errors import ScrapeError
 from heapfast.scrape.limits import QUOTED_BYTES, Limits
+
+#: A plain number: a member of an enumeration is looked up in its class each time.
+_OK: Final = 200
 
 
 class ResponseReader:
@@ -110,7 +113,7 @@ class ResponseReader:
 
     def error(self) -> ScrapeError | None:
         """What is wrong with a complete answer, None for status 200."""
-        return None if self.status == HTTPStatus.OK else self._status_error()
+        return None if self.status == _OK else self._status_error()
 
     # What httptools calls. An exception stops it, and comes out of feed_data as the context of its own.
 
@@ -137,14 +140,14 @@ class ResponseReader:
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if status >= HTTPStatus.OK:
+        if status >= _OK:
             self.status = status
             self._in_body = True
 
     def on_body(self, part: bytes) -> None:
         self._body_bytes += len(part)
         self._parts.append(part)
-        if self.status != HTTPStatus.OK and self._body_bytes > self._limits.max_error_body_bytes:
+        if self.status != _OK and self._body_bytes > self._limits.max_error_body_bytes:
             raise self._status_error()
         if self._body_bytes > self._limits.max_body_bytes:
             raise self._too_large("body", self._limits.max_body_bytes)

@@ -39,6 +39,7 @@ class Target:
         good_period: the last period (see beside.py) that an answer was taken in; -1 for none.
         hostname: of the node; a label of self-metrics.
         path: to ask at instead of the source's own; "" for the source's own.
+        head: of the request, where it is the same every time; b"" until it was made.
         address: "IP:PORT", IPv6 in brackets; names the target in errors, self-metrics and the Host header.
         phase: from 0 to below 1, by the node's name: where in the spread its scrape starts.
         in_flight: a request is out.
@@ -57,7 +58,7 @@ class Target:
     """
 
     __slots__ = (
-        "address", "bad_values", "body_bytes", "connection", "error", "failures", "good_period", "hostname",
+        "address", "bad_values", "body_bytes", "connection", "error", "failures", "good_period", "head", "hostname",
         "in_flight", "ip", "is_awaited", "is_removed", "is_side", "last_good_ns", "last_seconds", "last_start_ns",
         "name", "outcome", "path", "phase", "port", "request_seconds", "retry_at", "scrape_seconds", "scrapes",
         "source", "started", "started_ns", "twin",
@@ -85,6 +86,7 @@ class Target:
         self.address = host_port(ip, port)
         self.phase = zlib.crc32(name.encode()) / 2**32
         self.path = ""
+        self.head = b""
         self.connection = connection
         self.in_flight = False
         self.is_awaited = False

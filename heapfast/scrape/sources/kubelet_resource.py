@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from heapfast.scrape.sources.source import request_head
+from heapfast.scrape.sources.source import constant_head
 from heapfast.wire._resource import parse_resource
 from heapfast.wire._rows import Rows
 
@@ -44,7 +44,7 @@ class KubeletResource:
         return Rows()
 
     def request(self, target: Target, window: Window) -> tuple[bytes, bytes]:
-        return request_head("GET", target.path or PATH, target), b""
+        return constant_head(target.path or PATH, target), b""
 
     def parse(self, body: bytes, rows: Rows, requested_ns: int) -> None:
         parse_resource(body, rows, requested_ns, self._wants_swap)

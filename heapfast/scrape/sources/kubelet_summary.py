@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from heapfast.scrape.sources.source import request_head
+from heapfast.scrape.sources.source import constant_head
 from heapfast.wire._rows import Rows
 from heapfast.wire._summary import parse_summary
 
@@ -31,7 +31,7 @@ class KubeletSummary:
         return Rows()
 
     def request(self, target: Target, window: Window) -> tuple[bytes, bytes]:
-        return request_head("GET", "/stats/summary/", target), b""
+        return constant_head("/stats/summary/", target), b""
 
     def parse(self, body: bytes, rows: Rows, requested_ns: int) -> None:
         parse_summary(body, rows)

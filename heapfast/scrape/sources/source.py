@@ -48,6 +48,13 @@ class Source(Protocol):
         ...
 
 
+def constant_head(path: str, target: Target) -> bytes:
+    """Head of a GET that is the same every time, made once a target."""
+    if not target.head:
+        target.head = request_head("GET", path, target)
+    return target.head
+
+
 def request_head(method: str, path: str, target: Target, *headers: str) -> bytes:
     """Request line and the headers that every request has, without the empty line."""
     lines = (f"{method} {path} HTTP/1.1", f"Host: {target.address}", f"User-Agent: heapfast/{__version__}", *headers)

@@ -7,14 +7,17 @@ from typing import Any, cast
 
 import pytest
 
+from heapfast.clock import ManualClock
+from heapfast.scrape.http import KubeletClient
 from heapfast.scrape.loop import Window
+from heapfast.scrape.manager import ScrapeManager
 from heapfast.scrape.sources.kubelet_resource import KubeletResource, clean_path
 
 WINDOW = Window(0, 1)
 
 
 def _head(path: str) -> bytes:
-    target = cast(Any, SimpleNamespace(path=path, address="10.0.0.1:10250"))
+    target = cast(Any, SimpleNamespace(path=path, address="10.0.0.1:10250", head=b""))
     head, body = KubeletResource().request(target, WINDOW)
     assert body == b""
     return head
@@ -41,3 +44,15 @@ def test_a_sample_without_a_time_has_the_time_of_the_request() -> None:
     source.parse(b"node_cpu_usage_seconds_total 1.5\nnode_memory_working_set_bytes 7\n", rows, 123)
     (node,) = rows.to_dicts()
     assert (node["sample_ns"], node["metrics"]) == (123, {"cpu/usage": 1_500_000_000, "memory/working_set": 7})
+
+
+async def test_a_node_whose_path_changes_is_asked_at_the_new_one() -> None:
+    source = KubeletResource()
+    manager = ScrapeManager(source, KubeletClient(), port=10250, clock=ManualClock())
+    asked = []
+    for path in ("", "/a", "/a", "/b", ""):
+        target = manager.put("n1", hostname="n1", ip="10.0.0.1", path=path)
+        asked += [source.request(target, WINDOW)[0].split()[1] for _ in range(2)]
+    manager.close()
+    want = (b"/metrics/resource", b"/a", b"/a", b"/b", b"/metrics/resource")
+    assert asked == [path for path in want for _ in range(2)]
