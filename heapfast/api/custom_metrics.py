@@ -181,11 +181,19 @@ class CustomMetrics:
                 found.append(self._measure(asked, described, samples))
         if not found and asked.name != ALL:
             raise asked.not_found()
+        if len(found) > SLICE_OBJECTS:
+            # What has been read is nobody else's: a thread may go on with it. Most questions are for a few objects.
+            run = asyncio.get_running_loop().run_in_executor
+            body = await run(self._state.executor, self._render, asked, found)
+        else:
+            body = self._render(asked, found)
+        return Answer(body, asked.encoding.value)
+
+    def _render(self, asked: _Asked, found: list[Measured]) -> bytes:
         found.sort(key=lambda one: one.described.name)
-        body = render_values(
+        return render_values(
             self._version, asked.metric, asked.labels, found, asked.encoding, is_indented=asked.is_indented
         )
-        return Answer(body, asked.encoding.value)
 
     def _read(self, asked: _Asked, kind: Kind, slot: int) -> Samples:
         if asked.labels:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
+from heapfast.api import custom_metrics
 from heapfast.api.custom_metrics import SLICE_OBJECTS
 from heapfast.api.params import parse_query
 from heapfast.api.secure_app import create_secure_app
@@ -294,9 +296,20 @@ async def test_a_pod_may_miss_two_ticks() -> None:
         assert (await cluster.values(target))["job"] == str(batch)
 
 
-async def test_a_long_list_is_whole() -> None:
+@pytest.mark.parametrize(("n", "threads"), [(SLICE_OBJECTS, 0), (2 * SLICE_OBJECTS + 1, 1)])
+async def test_a_long_list_is_whole_and_made_beside_the_loop(
+    n: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cluster = CustomCluster()
-    names = [f"pod-{n:03}" for n in range(2 * SLICE_OBJECTS + 1)]
+    names = [f"pod-{i:03}" for i in range(n)]
+    rendered_in = []
+    render = custom_metrics.render_values
+
+    def render_somewhere(*arguments: Any, **options: Any) -> bytes:
+        rendered_in.append(threading.current_thread())
+        return render(*arguments, **options)
+
+    monkeypatch.setattr(custom_metrics, "render_values", render_somewhere)
     at = T0_NS + 3 * STEP_NS
     for name in names:
         slot = cluster.store.put_pod("many", name, uid="", labels="")
@@ -305,6 +318,7 @@ async def test_a_long_list_is_whole() -> None:
     cluster.store.ingest(rows_of(rows), cluster.store.find(Kind.NODE, "node-1"), at)
     cluster.tick(at)
     assert await cluster.values("namespaces/many/pods/*/memory_usage") == {name: str(n) for n, name in enumerate(names)}
+    assert sum(thread is not threading.main_thread() for thread in rendered_in) == threads
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
