@@ -45,6 +45,10 @@ EXTENSIONS = [
     "heapfast._latest",
     "heapfast._warm",
     "heapfast._core",
+    "heapfast._segment",
+    "heapfast._unpack",
+    "heapfast._stored",
+    "heapfast._restore",
     # 7: answers as bytes
     "heapfast.render._json",
     "heapfast.render._order",

@@ -32,6 +32,10 @@ cdef struct track_t:           # a node or a pod container
     uint8_t has_prev
 
 
+cdef enum:
+    UID_RESTORED = 2           # uid_hash of what was kept over a restart: that of the next answer is taken for it
+
+
 cdef struct node_answer_t:
     uint32_t answer            # number of the newest good answer; 0 = none
     int64_t seen_ns            # wall time of it

@@ -137,7 +137,9 @@ cdef class Latest:
         p.is_sorted = p.n == 1
         track = &self.container[container]
         if track.uid_hash != uid_hash:
-            memset(track, 0, sizeof(track_t))
+            # Of what was kept, put_pod has forgotten what is of another UID.
+            if track.uid_hash != UID_RESTORED:
+                memset(track, 0, sizeof(track_t))
             track.uid_hash = uid_hash
         if has_samples(row):
             self._point(row, &point)

@@ -22,6 +22,7 @@ import prometheus_client
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from heapfast import __version__
 from heapfast._core import Store
 from heapfast.api.app import create_app
 from heapfast.api.host import Host
@@ -67,8 +68,10 @@ from heapfast.scrape.sources.kubelet_summary import KubeletSummary
 from heapfast.secure_port import SecurePort, Served, build_secure_port
 from heapfast.store.index import PostingIndex, Subset
 from heapfast.store.monitoring import StoreCollector, TickMonitoring
+from heapfast.store.segments import About
 from heapfast.tls import load_pair, read_ca, server_context
 from heapfast.units import NS_PER_SECOND
+from heapfast.warm_restart import WarmRestart, begin_warm_restart
 
 if TYPE_CHECKING:
     import ssl
@@ -232,6 +235,22 @@ async def build(
             resolution_ns=options.resolution_ns,
             side_ns=side_ns,
         )
+        warm: WarmRestart | None = None
+        if data_dir is not None:
+            warm = await begin_warm_restart(
+                data_dir.folder("segments"),
+                store,
+                About(
+                    cluster=access.server,
+                    resolution_ns=options.resolution_ns,
+                    source=options.source.kind,
+                    heapfast=__version__,
+                ),
+                options.store,
+                clock=clock,
+                registry=registry,
+                stack=stack,
+            )
         pods, nodes = PostingIndex(), PostingIndex()
         running = Subset(pods)
         rosters = {kind: Roster(store.latest, kind) for kind in (Kind.NODE, Kind.POD)} if options.secure else {}
@@ -306,6 +325,8 @@ async def build(
         start_sinks(
             options.sinks, pipeline, stack, executor=executor, clock=clock, registry=registry, ticks=ticks, sleep=sleep
         )
+        if warm is not None:
+            pipeline.subscribe(warm.writer.take)
         # Heapster's batches are of a moment shortly after their stamp; a latest view is better the fresher it is.
         windows = Windows(options.resolution_ns, 0 if is_latest else SCRAPE_OFFSET_NS, clock, sleep)
         WindowCollector(windows, registry)
@@ -322,7 +343,9 @@ async def build(
 
         def unready() -> str | None:
             waiting = [name for name, consumer in consumers.items() if not consumer.is_synced]
-            return f"the API server's list of {', '.join(waiting)} is not complete" if waiting else None
+            if waiting:
+                return f"the API server's list of {', '.join(waiting)} is not complete"
+            return None if warm is None or warm.is_settled else "what was kept over the restart is not served yet"
 
         state = State(
             store=store,
@@ -381,6 +404,8 @@ async def build(
             stack.push_async_callback(host.stop)
 
         async def run_ticks() -> None:
+            if warm is not None:
+                await warm.settle(consumers.values(), pipeline)
             if is_latest:
                 await node_consumer.wait_synced()
                 await pipeline.warm_up(window_of(clock.now_ns(), options.resolution_ns))
@@ -397,6 +422,7 @@ async def build(
                 "pipeline": run_ticks,
                 **({"extra scrapes": extra.run} if is_latest else {}),
                 **long_memory.tasks,
+                **({"segments": warm.writer.run} if warm is not None else {}),
                 **(secure.tasks if secure is not None else {}),
             },
         )

@@ -46,6 +46,13 @@ class Subscriber(Protocol):
     def __call__(self, batch: Batch) -> None: ...
 
 
+class Kept(Protocol):
+    """What was kept over a restart (heapfast._restore.Restoring)."""
+
+    def seal(self) -> None: ...
+    def publish(self) -> None: ...
+
+
 class Pipeline:
     """Turns windows into batches.
 
@@ -77,6 +84,19 @@ class Pipeline:
     def subscribe(self, subscriber: Subscriber) -> None:
         """Has every new batch handed to `subscriber`, in order of subscription."""
         self._subscribers.append(subscriber)
+
+    async def settle(self, kept: Kept) -> None:
+        """Makes what was kept over a restart the newest, now that it is known who is there. Before the first tick.
+
+        Raises:
+            MemoryError: it is not served.
+        """
+        self._gate.shut()
+        try:
+            await self._in_thread("settle", kept.seal)
+            kept.publish()
+        finally:
+            self._open_gate()
 
     async def warm_up(self, window: Window) -> None:
         """Scrapes every target once, for the latest view; the samples go into the batch that is open.

@@ -89,7 +89,9 @@ class TickMonitoring:
         self._exporter.labels(MEMORY_SINK)
 
     def part(self, name: str, seconds: float) -> None:
-        """Notes how long one part of a tick took: "scrape", "prepare", "close" or "commit"."""
+        """Notes how long one part of a tick took: "scrape", "prepare", "close" or "commit"; after a warm
+        restart "settle", once.
+        """
         self._seconds.labels(name).observe(seconds)
 
     def closed(self, timestamp_ns: int, now_ns: int, commit_seconds: float, processors_ns: Mapping[str, int]) -> None:
@@ -107,3 +109,46 @@ class TickMonitoring:
 
     def failed(self) -> None:
         self._failed.inc()
+
+
+class SegmentMonitoring:
+    """What is kept for a warm restart. `written`, `failed` from the thread that writes, the rest from the loop."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._batches = Counter(
+            "heapfast_segment_batches",
+            "Batches for --data-dir, by outcome; skipped is one that a slow disk had no time for.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._written = self._batches.labels("written")
+        self._failed = self._batches.labels("failed")
+        self._skipped = self._batches.labels("skipped")
+        self._bytes = Counter("heapfast_segment_bytes", "Bytes written to segments.", registry=registry)
+        self._files = Gauge("heapfast_segment_files", "Segments in --data-dir.", registry=registry)
+        self._seconds = Histogram(
+            "heapfast_segment_write_seconds",
+            "How long it took to encode and write one batch, in a thread.",
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
+            registry=registry,
+        )
+        self._restored = Gauge("heapfast_restored_batches", "Batches that the start found on disk.", registry=registry)
+        self._restore_seconds = Gauge(
+            "heapfast_restore_seconds", "How long the start took to read them.", registry=registry
+        )
+
+    def written(self, n_bytes: int, seconds: float, n_files: int) -> None:
+        self._written.inc()
+        self._bytes.inc(n_bytes)
+        self._files.set(n_files)
+        self._seconds.observe(seconds)
+
+    def failed(self) -> None:
+        self._failed.inc()
+
+    def skipped(self) -> None:
+        self._skipped.inc()
+
+    def restored(self, n_batches: int, seconds: float) -> None:
+        self._restored.set(n_batches)
+        self._restore_seconds.set(seconds)

@@ -44,6 +44,7 @@ RANKS = (
         "consumers",
         "long_memory",
         "places",
+        "warm_restart",
         "process_tuning",
         "batches_out",
         "cli",
@@ -70,6 +71,10 @@ CORE = frozenset(
         "_extras",
         "_latest",
         "_warm",
+        "_segment",
+        "_unpack",
+        "_stored",
+        "_restore",
     )
 )
 
