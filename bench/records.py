@@ -87,6 +87,16 @@ ROWS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
     ("close 150,000 pods, ms CPU off the loop", "≤ 100", (Micro("store", "close: run, ms of CPU"),)),
     ("the same on the loop, worst, ms", "≤ 5", (Micro("store", "close: on the loop, worst, ms"),)),
     ("a retained sample of the long class, bytes", "≤ 4", (Micro("store", "long class: bytes a sample"),)),
+    (
+        "a batch of 150,000 pods to disk: ms CPU, MB, bytes a sample",
+        "",
+        tuple(Micro("restart", name) for name in ("a batch: ms of CPU", "a batch: MB", "on disk: bytes a sample")),
+    ),
+    (
+        "first answer after a restart, 150,000 pods, 15 min: s on the wall, s of CPU",
+        "≤ 2",
+        tuple(Micro("restart", f"first answer after the start, seconds{of}") for of in ("", " of CPU")),
+    ),
     *(
         (
             f"list 150,000 pods as {form}, ms: on the wall, of CPU",

@@ -129,6 +129,25 @@ def _parse(words: list[str]) -> int:
     return DONE
 
 
+def _inspect(words: list[str]) -> int:
+    """Shows what is in a --data-dir, and checks it."""
+    import msgspec
+    from rich.console import Console
+
+    from heapfast import inspect_dir
+
+    parser = _parser("inspect")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="what --data-dir is, or was")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    arguments = parser.parse_args(words)
+    report = inspect_dir.inspect(arguments.directory)
+    if arguments.json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+    else:
+        inspect_dir.print_report(report, Console(width=None if sys.stdout.isatty() else WIDE))
+    return FAILED if report.is_damaged else DONE
+
+
 def _bench(words: list[str]) -> int:
     """Runs the load tests, which are in the source tree and not in the package."""
     trees = (Path.cwd(), Path(__file__).resolve().parents[1])
@@ -218,6 +237,7 @@ def _say(text: str) -> None:
 _COMMANDS: dict[str, tuple[str, Callable[[list[str]], int]]] = {
     "check-config": ("Print what the daemon would run with, or every fault of its flags.", _check_config),
     "parse": ("Show what the daemon would read from a kubelet's answer in a file.", _parse),
+    "inspect": ("Show what is in a --data-dir, and check every byte of it.", _inspect),
     "simulate": ("Run a simulated cluster: an API server and kubelets on loopback.", _simulate),
     "demo": ("Run the simulated cluster and the daemon on it, and print what to try.", _demo),
     "bench": ("Load-test the daemon and other metrics servers on a simulated cluster (source tree).", _bench),

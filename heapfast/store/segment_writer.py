@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -82,21 +83,19 @@ class SegmentFolder:
             self._abandon()
         if self._file >= 0 and batch.timestamp_ns - self._stamps[self._path][0] >= self._span_ns:
             self.close()
-        is_new = self._file < 0
-        if is_new:
-            self._encoder.begin()
-        head, detail = self._encoder.encode(batch)
-        parts = [memoryview(make_record_header(batch.timestamp_ns, head, detail)), head, detail]
-        if is_new:
-            self._open(batch.timestamp_ns)
-            parts.insert(0, memoryview(self._header))
         try:
-            written = _write_all(self._file, parts)
-        except OSError:
-            self._take_back(is_new)
+            if self._file < 0:
+                self._open(batch.timestamp_ns)
+            head, detail = self._encoder.encode(batch)
+            header = memoryview(make_record_header(batch.timestamp_ns, head, detail))
+            written = _write_all(self._file, [header, head, detail])
+        except (OSError, MemoryError) as error:
+            self._take_back()
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                self._make_room()
             raise
         self._size += written
-        first = batch.timestamp_ns if is_new else self._stamps[self._path][0]
+        first, _ = self._stamps.get(self._path, (batch.timestamp_ns, 0))
         self._stamps[self._path] = (first, batch.timestamp_ns)
         self._encoder.accept()
         return written
@@ -115,13 +114,16 @@ class SegmentFolder:
                 os.close(file)
 
     def _open(self, timestamp_ns: int) -> None:
+        """Begins a segment. Its header is written before a batch is encoded: a full disk is found out cheaply."""
+        self._encoder.begin()
         # Not its parents: where all of --data-dir is gone, it is not ours to put another in its place.
         self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         for attempt in range(100):
             path = self._folder / f"{timestamp_ns:020d}{f'-{attempt}' if attempt else ''}{SUFFIX}"
             with contextlib.suppress(FileExistsError):
                 self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_APPEND, 0o640)
-                self._path, self._size = path, 0
+                self._path = path
+                self._size = _write_all(self._file, [memoryview(self._header)])
                 return
         raise FileExistsError(f"{self._folder} has a hundred segments of one stamp")
 
@@ -132,17 +134,30 @@ class SegmentFolder:
         except OSError:
             return False
 
-    def _take_back(self, is_new: bool) -> None:
-        """Makes the file what it was before a record that could not be written."""
-        try:
-            if not is_new:
+    def _take_back(self) -> None:
+        """Ends the segment before the record that could not be written.
+
+        The next one leans on nothing: to lean on the batch before would keep that in memory for as long as the
+        disk is full, and with it every name that was given up meanwhile.
+        """
+        self._encoder.begin()
+        if self._file < 0:
+            return
+        # Where even this fails half a record stays, which whoever reads it cuts off.
+        with contextlib.suppress(OSError):
+            if self._path in self._stamps:
                 os.ftruncate(self._file, self._size)
-                return
-            self._path.unlink(missing_ok=True)
-        except OSError:
-            # Half a record stays, which whoever reads it cuts off; the next batch begins a file of its own.
-            pass
+            else:
+                self._path.unlink(missing_ok=True)
         self._abandon()
+
+    def _make_room(self) -> None:
+        """Deletes the oldest segment, unless it is the only one: on a disk too small for all, the newest count."""
+        if len(self._stamps) > 1:
+            oldest = min(self._stamps, key=self._stamps.__getitem__)
+            with contextlib.suppress(OSError):
+                oldest.unlink(missing_ok=True)
+                del self._stamps[oldest]
 
     def _abandon(self) -> None:
         file, self._file = self._file, -1

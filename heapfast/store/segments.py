@@ -23,7 +23,8 @@ import logging
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -238,11 +239,12 @@ def take_segment(
         OSError: the file cannot be read.
     """
     restoring.begin_segment()
-    with segment.path.open("rb", buffering=0) as file:
-        for record in segment.records:
-            if record.timestamp_ns > until_ns:
-                break
-            parts = read_parts(file.fileno(), record, with_detail=with_detail)
+    records = [record for record in segment.records if record.timestamp_ns <= until_ns]
+    with (
+        segment.path.open("rb", buffering=0) as file,
+        contextlib.closing(_read_ahead(file.fileno(), records, with_detail=with_detail)) as found,
+    ):
+        for record, parts in found:
             if isinstance(parts, Fault):
                 return parts
             try:
@@ -250,6 +252,21 @@ def take_segment(
             except StoreError as error:
                 return Fault(record.offset, str(error))
     return segment.fault
+
+
+def _read_ahead(
+    file: int, records: Sequence[Record], *, with_detail: bool
+) -> Generator[tuple[Record, tuple[bytes, bytes | None] | Fault]]:
+    """Every record with its parts; the next ones are read and summed up while the caller works, without the GIL."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        before: tuple[Record, Future[tuple[bytes, bytes | None] | Fault]] | None = None
+        for record in records:
+            coming = reader.submit(read_parts, file, record, with_detail=with_detail)
+            if before is not None:
+                yield before[0], before[1].result()
+            before = (record, coming)
+        if before is not None:
+            yield before[0], before[1].result()
 
 
 def restore(folder: Path, store: Store, now_ns: int, *, cluster: str, long_ns: int, short_ns: int) -> Restored:
@@ -305,16 +322,20 @@ def _usable(folder: Path) -> Iterator[Segment]:
             continue
         if segment.fault is not None and segment.fault.is_torn:
             _cut_off(segment)
-        if segment.about is not None:
+            if not segment.records:
+                continue
+        if segment.about is not None and (segment.records or segment.fault is not None):
             yield segment
+        elif segment.about is not None:
+            _cut_off(segment)
         elif segment.fault is not None and not segment.fault.is_torn:
             log.error("%s is left alone: %s", path, segment.fault.text)
 
 
 def _cut_off(segment: Segment) -> None:
-    """Takes away the record that was being written when the daemon ended."""
+    """Takes away the record that was being written when the daemon ended; a file that has no other, too."""
     end = segment.records[-1].end if segment.records else 0
-    log.info("%s: the last %d bytes are half a record, and cut off", segment.path, segment.size - end)
+    log.info("%s: the last %d bytes are no whole record, and cut off", segment.path, segment.size - end)
     # On a disk that cannot be written to they stay, and are left out all the same.
     with contextlib.suppress(OSError):
         if end:
@@ -324,5 +345,13 @@ def _cut_off(segment: Segment) -> None:
 
 
 def stamps_of(segments: Sequence[Segment]) -> dict[Path, tuple[int, int]]:
-    """First and last stamp of every file that has a batch."""
-    return {one.path: (one.records[0].timestamp_ns, one.records[-1].timestamp_ns) for one in segments if one.records}
+    """First and last stamp of every file. One whose first record is damaged has the time it was changed."""
+    stamps = {}
+    for one in segments:
+        if one.records:
+            stamps[one.path] = (one.records[0].timestamp_ns, one.records[-1].timestamp_ns)
+            continue
+        with contextlib.suppress(OSError):
+            changed_ns = one.path.stat().st_mtime_ns
+            stamps[one.path] = (changed_ns, changed_ns)
+    return stamps

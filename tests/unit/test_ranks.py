@@ -45,6 +45,7 @@ RANKS = (
         "long_memory",
         "places",
         "warm_restart",
+        "inspect_dir",
         "process_tuning",
         "batches_out",
         "cli",

@@ -101,7 +101,7 @@ def test_blocks_are_closed(name: str) -> None:
 
 def test_every_flag_in_a_template_is_taken_by_the_real_parser() -> None:
     flags = re.findall(r"^ +- (--\S.*)$", TEMPLATES["deployment.yaml"], re.MULTILINE)
-    assert len(flags) == 7
+    assert len(flags) == 8
     given = [re.sub(r"{{ \.Values\.([A-Za-z.]+) }}", lambda match: str(find(match[1])), flag) for flag in flags]
     options = build_options([*VALUES["defaultArgs"], *given], {})
     assert options.notes == ()
@@ -176,6 +176,17 @@ def test_helm_renders_custom_metrics_as_kustomize_does() -> None:
 def test_helm_asks_for_no_more_rights_than_it_needs(settings: list[str], resources: set[str]) -> None:
     role = render_chart(*settings).get("ClusterRole", "system:metrics-server-heapfast")
     assert {resource for rule in role["rules"] for resource in rule["resources"]} == resources
+
+
+def test_helm_mounts_what_outlives_the_container() -> None:
+    objects = render_chart("dataDir.enabled=true")
+    assert options_of(objects).data_dir == "/tmp/data-dir"
+    assert {"name": "data-dir", "mountPath": "/tmp/data-dir"} in objects.container["volumeMounts"]
+    assert {"name": "data-dir", "emptyDir": {}} in objects.pod["spec"]["volumes"]
+    claimed = render_chart(
+        "dataDir.enabled=true", "dataDir.volume.emptyDir=null", "dataDir.volume.persistentVolumeClaim.claimName=mine"
+    )
+    assert {"name": "data-dir", "persistentVolumeClaim": {"claimName": "mine"}} in claimed.pod["spec"]["volumes"]
 
 
 def test_helm_makes_a_certificate_that_the_api_server_checks() -> None:

@@ -31,6 +31,7 @@ def test_the_overlays_are_the_documented_ones() -> None:
     assert OVERLAYS == ["autoscale-fine", "e2e", "heapster-replacement", "high-availability", "release"]
     assert {path.name for path in (DEPLOY / "components").iterdir()} == {
         "custom-metrics",
+        "data-dir",
         "heapster",
         "high-availability",
         "insecure-kubelets",

@@ -79,10 +79,51 @@ def test_a_disk_that_fills_up_in_a_record_keeps_the_records_before_it(
     assert batches_in(folder) == cluster.stamps[:3]
     disk.room = 1 << 20
     cluster.live(2)
-    # It goes on where it was, without the two that found no room.
+    # It goes on without the two that found no room, in a file of its own.
     assert batches_in(folder) == [*cluster.stamps[:3], *cluster.stamps[5:]]
-    assert len(find_segments(folder)) == 1
+    assert len(find_segments(folder)) == 2
     check_whole(cluster, folder)
+
+
+def test_a_disk_too_small_for_all_keeps_the_newest(
+    cluster: KeptCluster, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.live(20)
+    room = 5 * find_segments(folder)[0].stat().st_size // 2
+    write = os.writev
+
+    def write_if_there_is_room(file: int, parts: list[memoryview]) -> int:
+        if sum(path.stat().st_size for path in find_segments(folder)) + sum(map(len, parts)) > room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, parts)
+
+    monkeypatch.setattr(os, "writev", write_if_there_is_room)
+    failed = 0
+    for _ in range(200):
+        try:
+            cluster.live()
+        except OSError:
+            failed += 1
+        assert batches_in(folder)[-1] in cluster.stamps[-3:]
+        assert len(batches_in(folder)) >= 20
+    assert 0 < failed < 20
+    check_whole(cluster, folder)
+
+
+def test_a_full_disk_keeps_no_batch_in_memory(
+    cluster: KeptCluster, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.live(2)
+    monkeypatch.setattr(os, "writev", FullDisk(0))
+    sizes = []
+    for n in range(200):
+        # Each batch has a pod that the next has not.
+        cluster.ingest(*[{**row, "name": f"p{n}"} for row in cluster.web(1)[:1]])
+        with pytest.raises(OSError, match="No space left"):
+            cluster.live()
+        sizes.append(cluster.store.stats()["retired_texts"])
+    # Names are given up as batches leave the ring, and freed as the oldest batch in memory is younger.
+    assert max(sizes[150:]) <= max(sizes[60:100])
 
 
 def test_a_disk_that_is_full_from_the_start_gets_no_empty_files(

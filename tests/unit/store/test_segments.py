@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -15,7 +16,7 @@ from heapfast._restore import Restoring
 from heapfast.catalog.keys import Kind
 from heapfast.errors import StoreError
 from heapfast.sim._rows import rows_of
-from heapfast.store.segments import HEADER, RECORD, find_segments, scan
+from heapfast.store.segments import HEADER, RECORD, find_segments, make_header, scan
 from tests.unit.core.cluster import EVER, WEB, spec
 from tests.unit.store.kept import (
     ABOUT,
@@ -297,6 +298,23 @@ def test_old_segments_are_deleted(cluster: KeptCluster, folder: Path) -> None:
     assert all(one.records[-1].timestamp_ns > cluster.at - LONG_NS for one in segments)
 
 
+def test_a_file_of_which_nothing_can_be_read_goes_when_it_is_old(cluster: KeptCluster, folder: Path) -> None:
+    cluster.live()
+    [path] = find_segments(folder)
+    at = scan(path).records[0].offset
+    path.write_bytes(flipped(path.read_bytes(), at))
+    os.utime(path, ns=(cluster.at, cluster.at))
+    store, found = restored_from(folder, cluster.at)
+    put_web(store)
+    cluster.store, cluster.folder = store, open_folder(folder, store, found)
+    cluster.encoder.begin()
+    cluster.live()
+    assert path.exists()
+    cluster.at += LONG_NS
+    cluster.live()
+    assert not path.exists()
+
+
 # -- files that are not as they should be ----------------------------------------------------------
 
 
@@ -323,7 +341,9 @@ def test_an_unknown_version_is_refused_and_left_alone(
     assert path.exists()
 
 
-@pytest.mark.parametrize("what", ["no segment", "a cut header", "an empty file", "a wrong checksum", "no JSON"])
+@pytest.mark.parametrize(
+    "what", ["no segment", "a cut header", "an empty file", "a header alone", "a wrong checksum", "no JSON"]
+)
 def test_a_file_that_is_no_segment_stops_nothing(
     what: str, cluster: KeptCluster, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -335,6 +355,7 @@ def test_a_file_that_is_no_segment_stops_nothing(
             "no segment": b"\x7fELF" * 100,
             "a cut header": b"HEAPFAST\1",
             "an empty file": b"",
+            "a header alone": make_header(ABOUT),
             "a wrong checksum": HEADER.pack(b"HEAPFAST", 1, 1 << 30, 0, 0),
             "no JSON": fixed + struct.pack("<II", zlib.crc32(fixed), zlib.crc32(b"[]")) + b"[]",
         }[what]
@@ -343,6 +364,8 @@ def test_a_file_that_is_no_segment_stops_nothing(
     _, found = restored_from(folder, cluster.at)
     assert found.restoring.batches == 2
     assert str(odd) in caplog.text
+    # What has nothing in it goes; what may have something of somebody's stays.
+    assert odd.exists() == (what in ("no segment", "a wrong checksum", "no JSON"))
 
 
 def test_a_torn_tail_is_cut_off(cluster: KeptCluster, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -355,7 +378,7 @@ def test_a_torn_tail_is_cut_off(cluster: KeptCluster, folder: Path, caplog: pyte
     _, found = restored_from(folder, cluster.at)
     assert found.restoring.batches == 2
     assert path.stat().st_size == last.offset
-    assert f"the last {last.end - 1 - last.offset} bytes are half a record" in caplog.text
+    assert f"the last {last.end - 1 - last.offset} bytes are no whole record" in caplog.text
 
 
 def test_a_damaged_record_costs_the_rest_of_its_segment_and_no_more(
