@@ -16,7 +16,20 @@ from heapfast._entities cimport container_spec_t, pod_spec_t, table_t, text_hash
 from heapfast._latest cimport UID_RESTORED
 from heapfast._pack cimport pack_column, packed_t
 from heapfast._ring cimport Packed
-from heapfast._segment cimport FACT_NODE, FACT_PRESENT, FACT_SAMPLE, FACT_SINCE, FACT_START
+from heapfast._segment cimport (
+    FACT_MAIN_SAMPLE,
+    FACT_MAIN_START,
+    FACT_NODE,
+    FACT_ORIGIN,
+    FACT_PRESENT,
+    FACT_SAMPLE,
+    FACT_SIDE_CAME,
+    FACT_SIDE_SAMPLE,
+    FACT_SIDE_SINCE,
+    FACT_SIDE_START,
+    FACT_SINCE,
+    FACT_START,
+)
 from heapfast._stored cimport StoredReader, plain_clear, plain_free, plain_get, plain_t
 from heapfast._text cimport text_ptr
 from heapfast._types cimport (
@@ -30,6 +43,7 @@ from heapfast._types cimport (
     M_MEMORY_WORKING_SET,
     N_KINDS,
     N_METRICS,
+    ORIGIN_MAIN,
     PRESENT_MADE,
     PRESENT_NO,
     PRESENT_SCRAPED,
@@ -218,7 +232,9 @@ cdef class Restoring(StoredReader):
         if seq == 0:
             return 0
         self.store.ring.packed = self.packed
-        open_ = Batch(self.store.metrics, self.store.ledger, seq + 1, self.store.has_schedulable)
+        open_ = Batch(
+            self.store.metrics, self.store.ledger, seq + 1, self.store.has_schedulable, self.store.side_ns
+        )
         self.store.open = open_
         self.store.entities.seq = seq + 1
         for kind in range(KIND_NAMESPACE, N_KINDS):
@@ -232,8 +248,13 @@ cdef class Restoring(StoredReader):
         return seq
 
     cdef int _make_newest(self, uint64_t seq) except -1:
-        cdef Batch batch = Batch(self.store.metrics, self.store.ledger, seq, self.store.has_schedulable)
         cdef plain_t* b = self.former
+        # What was kept of one source says nothing of two (_side takes it so), and the other way round.
+        cdef bint has_side = self.store.side_ns > 0 and b.value[KIND_NODE][N_METRICS + FACT_ORIGIN] != NULL
+        cdef Batch batch = Batch(
+            self.store.metrics, self.store.ledger, seq, self.store.has_schedulable,
+            self.store.side_ns if has_side else 0,
+        )
         cdef frame_t* f
         cdef int kind, m, failed = 0
         cdef uint32_t n, slot
@@ -263,6 +284,9 @@ cdef class Restoring(StoredReader):
                     f.start_ns[slot] = time_or_zero(plain_get(b, kind, N_METRICS + FACT_START, slot))
                     if plain_get(b, kind, N_METRICS + FACT_NODE, slot) != absent_i64():
                         f.node[slot] = <uint32_t>plain_get(b, kind, N_METRICS + FACT_NODE, slot)
+                if f.has_side and fill_side(f, b, kind):
+                    failed = 1
+                    break
                 if kind == KIND_POD_CONTAINER:
                     for slot in range(n):
                         f.image[slot] = self.store.entities.table[kind].own_image[slot]
@@ -396,8 +420,43 @@ cdef inline int64_t time_or_zero(int64_t value) noexcept nogil:
     return time_zero() if value == absent_i64() else value
 
 
+cdef int64_t* copy_times(const plain_t* b, int kind, int fact) noexcept nogil:
+    """A fact of time as a frame has it; owned by the caller; NULL: no memory."""
+    cdef int64_t* times = <int64_t*>malloc((<size_t>b.n[kind] + 1) * 8)
+    cdef uint32_t slot
+    if times != NULL:
+        for slot in range(b.n[kind]):
+            times[slot] = time_or_zero(plain_get(b, kind, N_METRICS + fact, slot))
+    return times
+
+
+cdef int fill_side(frame_t* f, const plain_t* b, int kind) noexcept nogil:
+    """What a frame has where there is a side source."""
+    cdef uint32_t slot
+    cdef int64_t origin
+    if b.value[kind][N_METRICS + FACT_SIDE_SINCE] != NULL:
+        f.side_since_ns = copy_times(b, kind, FACT_SIDE_SINCE)
+        if f.side_since_ns == NULL:
+            return -1
+    f.side_came_ns = copy_times(b, kind, FACT_SIDE_CAME)
+    f.main_sample_ns = copy_times(b, kind, FACT_MAIN_SAMPLE)
+    f.main_start_ns = copy_times(b, kind, FACT_MAIN_START)
+    if f.side_came_ns == NULL or f.main_sample_ns == NULL or f.main_start_ns == NULL:
+        return -1
+    for slot in range(b.n[kind]):
+        origin = plain_get(b, kind, N_METRICS + FACT_ORIGIN, slot)
+        f.origin[slot] = <uint8_t>origin if origin != absent_i64() else 0
+        f.side_sample_ns[slot] = time_or_zero(plain_get(b, kind, N_METRICS + FACT_SIDE_SAMPLE, slot))
+        f.side_start_ns[slot] = time_or_zero(plain_get(b, kind, N_METRICS + FACT_SIDE_START, slot))
+    return 0
+
+
 cdef inline bint is_scraped(const plain_t* b, int kind, uint32_t slot) noexcept nogil:
-    return plain_get(b, kind, N_METRICS + FACT_PRESENT, slot) == PRESENT_SCRAPED
+    """Whether the main source had it in its answer; where there is but one source, that is it."""
+    cdef int64_t origin = plain_get(b, kind, N_METRICS + FACT_ORIGIN, slot)
+    if plain_get(b, kind, N_METRICS + FACT_PRESENT, slot) != PRESENT_SCRAPED:
+        return False
+    return origin == absent_i64() or origin & ORIGIN_MAIN
 
 
 cdef void make_row(const plain_t* b, int kind, uint32_t slot, row_t* row) noexcept nogil:

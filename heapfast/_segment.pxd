@@ -21,7 +21,14 @@ cdef enum:
     FACT_START = 2             # start_ns
     FACT_SINCE = 3             # since_ns
     FACT_NODE = 4              # slot of a node
-    N_FACTS = 5
+    FACT_ORIGIN = 5            # ORIGIN_*; this and what follows only where there is a side source (see _side.pxd)
+    FACT_SIDE_SAMPLE = 6       # side_sample_ns
+    FACT_SIDE_START = 7        # side_start_ns
+    FACT_SIDE_SINCE = 8        # side_since_ns
+    FACT_SIDE_CAME = 9         # side_came_ns
+    FACT_MAIN_SAMPLE = 10      # main_sample_ns
+    FACT_MAIN_START = 11       # main_start_ns
+    N_FACTS = 12
 
 cdef enum:
     COLUMN_SAME = 0            # as in the batch before, to the bit

@@ -145,19 +145,36 @@ cdef inline uint64_t full_mask(uint32_t n, uint32_t block) noexcept nogil:
 # -- facts: columns that a batch holds in other shapes -----------------------------------------
 
 
+cdef const int64_t* times_of(const frame_t* f, int fact) noexcept nogil:
+    """The times that a fact is; NULL where the frame has none, or it is no fact of time."""
+    if fact == FACT_SAMPLE:
+        return f.sample_ns
+    if fact == FACT_START:
+        return f.start_ns
+    if fact == FACT_SINCE:
+        return f.since_ns
+    if fact == FACT_SIDE_SAMPLE:
+        return f.side_sample_ns
+    if fact == FACT_SIDE_START:
+        return f.side_start_ns
+    if fact == FACT_SIDE_SINCE:
+        return f.side_since_ns
+    if fact == FACT_SIDE_CAME:
+        return f.side_came_ns
+    if fact == FACT_MAIN_SAMPLE:
+        return f.main_sample_ns
+    if fact == FACT_MAIN_START:
+        return f.main_start_ns
+    return NULL
+
+
 cdef int64_t* copy_fact(const frame_t* f, int fact) noexcept nogil:
     """A fact as a column of int64, absent where the entity is; NULL: no memory. For a fact that the frame has."""
     cdef int64_t* column = <int64_t*>malloc((<size_t>f.n + 1) * 8)
-    cdef const int64_t* times = NULL
+    cdef const int64_t* times = times_of(f, fact)
     cdef uint32_t i
     if column == NULL:
         return NULL
-    if fact == FACT_SAMPLE:
-        times = f.sample_ns
-    elif fact == FACT_START:
-        times = f.start_ns
-    elif fact == FACT_SINCE:
-        times = f.since_ns
     for i in range(f.n):
         if f.present[i] == PRESENT_NO:
             column[i] = absent_i64()
@@ -165,23 +182,23 @@ cdef int64_t* copy_fact(const frame_t* f, int fact) noexcept nogil:
             column[i] = times[i]
         elif fact == FACT_PRESENT:
             column[i] = f.present[i]
+        elif fact == FACT_ORIGIN:
+            column[i] = f.origin[i]
         else:
             column[i] = absent_i64() if f.node[i] == SLOT_NONE else f.node[i]
     return column
 
 
-cdef inline bint has_fact(const frame_t* f, int fact) noexcept nogil:
+cdef bint has_fact(const frame_t* f, int fact) noexcept nogil:
     if f.n == 0:
         return False
-    if fact == FACT_SAMPLE:
-        return f.sample_ns != NULL
-    if fact == FACT_START:
-        return f.start_ns != NULL
-    if fact == FACT_SINCE:
-        return f.since_ns != NULL
+    if fact == FACT_PRESENT:
+        return True
     if fact == FACT_NODE:
         return f.node != NULL
-    return True
+    if fact == FACT_ORIGIN:
+        return f.origin != NULL
+    return times_of(f, fact) != NULL
 
 
 # -- names -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from heapfast._types cimport N_KINDS, N_METRICS, int64_t, uint8_t, uint32_t, uin
 from heapfast._unpack cimport column_t, input_t
 
 cdef enum:
-    N_COLUMNS = N_METRICS + 5  # metrics, and then FACT_*
+    N_COLUMNS = N_METRICS + 12 # metrics, and then FACT_*
 
 
 # One batch by the store's own slots.

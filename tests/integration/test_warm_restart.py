@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import msgspec
 import pytest
 
 from heapfast._batch import Batch
@@ -14,6 +18,7 @@ from heapfast.catalog.keys import Kind
 from heapfast.sim.main import SimulatedCluster
 from heapfast.sim.options import SimulateOptions
 from tests.integration.expectations import check_batch, check_model, expected_metrics
+from tests.integration.metrics_server import client_context, held_port
 from tests.integration.running import STEP_SECONDS, RunningDaemon, SteppedClock, eventually, run_daemon, source_of
 
 SMALL = SimulateOptions(nodes=3, pods_per_node=4, containers=2, namespaces=3, seed=7)
@@ -179,3 +184,61 @@ async def test_a_start_without_segments_is_ready_and_says_so(
         assert (await daemon.text("/readyz"))[0] == 200
         await kept_tick(daemon)
     assert f"{machine.data_dir}/segments: there is nothing to begin with" in caplog.text
+
+
+AUTOSCALERS_PATHS = (
+    "/apis/metrics.k8s.io/v1beta1/nodes",
+    "/apis/metrics.k8s.io/v1/pods",
+    "/apis/metrics.k8s.io/v1/pods?window=30s",
+    "/apis/metrics.k8s.io/v1/nodes?window=30s",
+    "/apis/custom.metrics.k8s.io/v1beta2/namespaces/default/pods/*/memory_working_set",
+    "/apis/custom.metrics.k8s.io/v1beta2/namespaces/default/pods/*/memory_working_set_max_30s",
+)
+
+
+async def kubernetes_answers_of(daemon: RunningDaemon, sim: SimulatedCluster) -> dict[str, Any]:
+    """What the administrator is told by the secure port of a daemon that serves Heapster's, too."""
+    assert sim.certificates is not None
+    context = client_context(sim, (sim.certificates.client_cert_file, sim.certificates.client_key_file))
+    found = {}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        secure = daemon.daemon.hosts[1]
+        await secure.start([listener])
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(ssl=context)) as session:
+                for path in AUTOSCALERS_PATHS:
+                    async with session.get(path) as response:
+                        assert response.status == 200, (path, await response.text())
+                        found[path] = (await response.json())["items"]
+        finally:
+            await secure.stop()
+    return found
+
+
+async def test_autoscalers_get_what_they_got_before(tmp_path: Path) -> None:
+    # Certificates are dated by the machine's clock.
+    clock = SteppedClock(time.time_ns() // 10**10 * 10**4 + 5_250)
+    async with SimulatedCluster(msgspec.structs.replace(SMALL, tls=True, token="s3cret"), clock) as sim:
+        clock.moved = sim.advance
+        assert sim.certificates is not None
+        with held_port() as port:
+            flags = (
+                f"--secure-port={port}",
+                f"--cert-dir={tmp_path}/serving",
+                f"--client-ca-file={sim.certificates.ca_file}",
+                "--enable-custom-metrics",
+            )
+        query = f"?inClusterConfig=false&auth={sim.kubeconfig}&kubeletHttps=true&kubeletPort={sim.kubelets.port}"
+        source = f"kubernetes.summary_api:{query}"
+        answers = []
+        for ticks in (4, 0):
+            async with run_daemon(source, clock, f"--data-dir={tmp_path}/data", *flags) as daemon:
+                await daemon.is_synced()
+                for _ in range(ticks):
+                    await kept_tick(daemon)
+                answers.append(await kubernetes_answers_of(daemon, sim))
+        before, after = answers
+        assert after == before
+        assert all(before.values())
+        assert len(before[AUTOSCALERS_PATHS[1]]) == len(before[AUTOSCALERS_PATHS[2]]) == 12

@@ -21,7 +21,20 @@ Value = int | float
 #: Names from the outside in; of a resource, then type and name.
 Entity = tuple[Kind, tuple[str, ...]]
 
-FACTS = {0xFF00: "present", 0xFF01: "sample_ns", 0xFF02: "start_ns", 0xFF03: "since_ns", 0xFF04: "node"}
+FACTS = {0xFF00: "present", 0xFF01: "sample_ns", 0xFF02: "start_ns", 0xFF03: "since_ns", 0xFF04: "node"} | {
+    0xFF05 + i: name
+    for i, name in enumerate(
+        (
+            "origin",
+            "side_sample_ns",
+            "side_start_ns",
+            "side_since_ns",
+            "side_came_ns",
+            "main_sample_ns",
+            "main_start_ns",
+        )
+    )
+}
 _PARENT = {Kind.POD: Kind.NAMESPACE, Kind.POD_CONTAINER: Kind.POD, Kind.SYS_CONTAINER: Kind.NODE}
 
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from heapfast._batch import Batch
 from heapfast._core import Store
 from heapfast._restore import Restoring
+from heapfast._segment import Encoder
 from heapfast.catalog.keys import Kind
 from heapfast.errors import StoreError
 from heapfast.sim._rows import rows_of
@@ -432,3 +434,78 @@ def test_stamps_must_grow(cluster: KeptCluster) -> None:
 def test_about_is_what_the_file_says(cluster: KeptCluster, folder: Path) -> None:
     cluster.live()
     assert [scan(path).about for path in find_segments(folder)] == [ABOUT]
+
+
+# -- two sources -----------------------------------------------------------------------------------
+
+
+def two_source_ticks(cluster: KeptCluster, n: int) -> list[Batch]:
+    """Some ticks, every fourth of them with the side source."""
+    batches = []
+    for _ in range(n):
+        cluster.cpu_ns += 3 * SECOND_NS
+        values = {"cpu/usage": cluster.cpu_ns, "memory/working_set": 1000}
+        cluster.ingest(
+            node("", values, at=cluster.at) | {"start_ns": None}, container(*WEB, "c", values, uid="", at=cluster.at)
+        )
+        if (cluster.at // RESOLUTION_NS) % 4 == 0:
+            rx = cluster.cpu_ns // 1000
+            cluster.ingest(
+                node(metrics={"network/rx": rx, "memory/usage": 9}, at=cluster.at),
+                pod(*WEB, {"network/rx": rx}, at=cluster.at),
+                container(
+                    *WEB, "c", {"memory/usage": 8}, at=cluster.at, resources=[resource("disk", "sda", read_bytes=rx)]
+                ),
+                is_side=True,
+            )
+        batches.append(cluster.keep(cluster.tick()))
+    return batches
+
+
+@pytest.mark.parametrize("ticks", range(5, 10))
+def test_what_the_side_source_said_is_carried_over_a_restart(folder: Path, ticks: int) -> None:
+    side_ns = 4 * RESOLUTION_NS
+    cluster = KeptCluster(folder, side_ns=side_ns)
+    two_source_ticks(cluster, ticks)
+    store, found = restored_from(folder, cluster.at, side_ns=side_ns)
+    settle(store, found.restoring)
+    again = KeptCluster(side_ns=side_ns)
+    again.store, again.at, again.cpu_ns = store, cluster.at, cluster.cpu_ns
+    again.n1 = store.find(Kind.NODE, "n1")
+    again.encoder = Encoder(store)
+    # As if nothing had happened: the same answers give the same batches.
+    for went_on, restarted in zip(two_source_ticks(cluster, 6), two_source_ticks(again, 6), strict=True):
+        assert restarted.sets() == went_on.sets()
+
+
+@pytest.mark.parametrize(("before_ns", "after_ns"), [(0, 4 * RESOLUTION_NS), (4 * RESOLUTION_NS, 0)])
+def test_a_side_source_may_come_and_go_with_a_restart(folder: Path, before_ns: int, after_ns: int) -> None:
+    cluster = KeptCluster(folder, side_ns=before_ns)
+    if before_ns:
+        two_source_ticks(cluster, 5)
+    else:
+        cluster.live(5)
+    store, found = restored_from(folder, cluster.at, side_ns=after_ns)
+    settle(store, found.restoring)
+    assert found.restoring.batches == 5
+    cluster.store, cluster.folder = store, None
+    cluster.n1 = store.find(Kind.NODE, "n1")
+    cluster.encoder = Encoder(store)
+    if after_ns:
+        two_source_ticks(cluster, 5)
+    else:
+        cluster.live(5)
+    assert cluster.value("cpu/usage_rate", Kind.POD_CONTAINER, *WEB, "c") == 200
+
+
+def test_what_comes_after_a_restart_is_what_would_have_come_without(cluster: KeptCluster, folder: Path) -> None:
+    cluster.live(7)
+    store, found = restored_from(folder, cluster.at)
+    settle(store, found.restoring)
+    again = KeptCluster()
+    again.store, again.at, again.cpu_ns = store, cluster.at, cluster.cpu_ns
+    again.n1 = store.find(Kind.NODE, "n1")
+    again.encoder = Encoder(store)
+    for _ in range(4):
+        assert cluster.live().sets() == again.live().sets()
+    assert all_series(store) == all_series(cluster.store)
