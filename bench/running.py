@@ -29,6 +29,7 @@ BENCHES: Final = (
     "rest",
     "lists",
     "k8s_lists",
+    "sinks",
     "auth",
     "history",
 )

@@ -65,7 +65,8 @@ class HttpServer:
     """
 
     def __init__(self, spec: HttpSpec, *, passing: frozenset[int] = PASSING) -> None:
-        self.place = spec.url
+        # Some services have a token in the path.
+        self.place = "/".join(spec.url.split("/")[:3])
         self._spec = spec
         self._passing = passing
         self._session: aiohttp.ClientSession | None = None

@@ -37,9 +37,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
 
-QUEUE_BATCHES: Final = 2
-SEND_SECONDS: Final = 20.0
-FLUSH_SECONDS: Final = 10.0
 #: For letting go of connections.
 CLOSE_SECONDS: Final = 1.0
 
@@ -52,7 +49,7 @@ class SinkManager:
         flush_seconds: how long `close` waits for what is still to be sent.
     """
 
-    def __init__(self, workers: Sequence[SinkWorker], *, sleep: Sleep, flush_seconds: float = FLUSH_SECONDS) -> None:
+    def __init__(self, workers: Sequence[SinkWorker], *, sleep: Sleep, flush_seconds: float) -> None:
         self._workers = workers
         self._sleep = sleep
         self._flush_seconds = flush_seconds
@@ -84,6 +81,7 @@ class SinkWorker:
     Args:
         name: what the sink is called in logs and counters.
         random: gives [0, 1), for the back-off.
+        exported: is told (name of the sink, when, how many seconds it took) of each batch that was sent.
         queue_batches: so many may wait beside the one that is being sent.
         send_seconds: after which an attempt is given up.
     """
@@ -99,8 +97,8 @@ class SinkWorker:
         sleep: Sleep,
         monitoring: SinkMonitoring,
         exported: Callable[[str, int, float], None],
-        queue_batches: int = QUEUE_BATCHES,
-        send_seconds: float = SEND_SECONDS,
+        queue_batches: int,
+        send_seconds: float,
     ) -> None:
         self.name = name
         self._sink = sink
@@ -182,14 +180,21 @@ class SinkWorker:
         self._is_given_up = False
         chunks: Chunks = await self._in_thread(lambda: self._sink.chunks(batch))
         n_sent = n_refused = 0
-        while (chunk := await self._in_thread(chunks.read)) is not None:
-            costs = await self._deliver(chunk)
-            if costs == "dropped":
-                return "dropped"
-            n_sent += costs in ("nothing", "part")
-            n_refused += costs != "nothing"
-            if costs == "batch":
-                break
+        reading = self._in_thread(chunks.read)
+        try:
+            while (chunk := await reading) is not None:
+                # One chunk is rendered while the one before is on its way.
+                reading = self._in_thread(chunks.read)
+                costs = await self._deliver(chunk)
+                if costs == "dropped":
+                    return "dropped"
+                n_sent += costs in ("nothing", "part")
+                n_refused += costs != "nothing"
+                if costs == "batch":
+                    break
+        finally:
+            # A thread that is rendering ends by itself; what it says is not asked for any more.
+            reading.add_done_callback(lambda done: done.cancelled() or done.exception())
         if not n_refused:
             return "sent"
         return "partly" if n_sent else "refused"
@@ -260,8 +265,8 @@ class SinkWorker:
                 task.cancel()
             await asyncio.gather(doing, limit, return_exceptions=True)
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+    def _in_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
 async def race(*waits: Awaitable[Any]) -> None:

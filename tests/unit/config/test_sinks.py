@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import msgspec
 import pytest
 
+from heapfast import cli
 from heapfast.config.build import build_options
 from heapfast.config.findings import Findings
 from heapfast.config.sinks import UriReader, build_sinks
@@ -145,3 +148,30 @@ def test_no_sinks_are_no_sinks() -> None:
 @pytest.mark.parametrize("key", sorted(KINDS))
 def test_every_kind_has_something_that_reads_its_uri(key: str) -> None:
     assert callable(reader_of(key))
+
+
+@pytest.mark.parametrize(
+    "sink",
+    [
+        "elasticsearch:http://u:hunter2@h:9200?esUserName=u&esUserSecret=hunter2",
+        "otlp:https://u:hunter2@h?token=hunter2&header=x-team:hunter2",
+        "opentsdb:http://u:hunter2@h",
+        "graphite:tcp://u:hunter2@h",
+        "otlp:https://h/hunter2?token=$TOKEN",
+    ],
+)
+def test_no_secret_is_shown_where_a_sink_is(sink: str) -> None:
+    ((_, spec),) = build_options([SOURCE, f"--sink={sink}"], {"TOKEN": "hunter2"}).sinks.specs
+    with ThreadPoolExecutor(1) as executor:
+        assert "hunter2" not in spec.build(executor).place
+
+
+def test_check_config_shows_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    sinks = [
+        "--sink=elasticsearch:http://h:9200?esUserName=me&esUserSecret=hunter2",
+        "--sink=otlp:https://h?token=hunter2&header=x-team:hunter2",
+    ]
+    assert cli.main(["check-config", SOURCE, *sinks]) == 0
+    out = capsys.readouterr().out
+    assert '"***"' in out
+    assert "hunter2" not in out

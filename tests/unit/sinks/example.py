@@ -19,42 +19,43 @@ END_NS = T0_NS + 60 * SECOND_NS
 NGINX_START_NS = T0_NS - 3600 * SECOND_NS + 5 * SECOND_NS
 
 
-def example_store() -> Store:
-    """A store whose newest batch is the example's."""
+def example_store(end_ns: int = END_NS) -> Store:
+    """A store whose newest batch is the example's, at another time if asked to."""
+    started = end_ns - END_NS + NGINX_START_NS
     store = Store()
     n1 = store.put_node("n1", hostname="n1.example", host_id="i-0abc", labels="")
     store.put_namespace("shop", "ns-uid-1")
     store.put_pod("shop", "web-1", uid="pod-uid-1", labels="app:web,tier:front", containers=[_spec("nginx:1.13")])
     store.put_pod("shop", "db-0", uid="pod-uid-2", labels="", containers=[])
-    for end_ns, nginx_cpu_s, db_cpu_ms, faults in (
-        (T0_NS, 10, 0, 100),
-        (END_NS, 22, 1500, 106),
+    for timestamp_ns, nginx_cpu_s, db_cpu_ms, faults in (
+        (end_ns - 60 * SECOND_NS, 10, 0, 100),
+        (end_ns, 22, 1500, 106),
     ):
-        at = end_ns - 2 * SECOND_NS
+        at = timestamp_ns - 2 * SECOND_NS
         rows = [
-            pod("shop", "web-1", {"network/rx": 0}, at=at, start=NGINX_START_NS, uid="pod-uid-1"),
+            pod("shop", "web-1", {"network/rx": 0}, at=at, start=started, uid="pod-uid-1"),
             container(
                 "shop",
                 "web-1",
                 "nginx",
                 {"cpu/usage": nginx_cpu_s * SECOND_NS, "memory/usage": 0, "memory/page_faults": faults},
                 at=at,
-                start=NGINX_START_NS,
+                start=started,
                 uid="pod-uid-1",
                 resources=[resource("filesystem", "/", usage=1000)],
             ),
             container("shop", "db-0", "pg", {"cpu/usage": db_cpu_ms * 1_000_000}, at=at, uid="pod-uid-2"),
         ]
-        store.ingest(rows_of(rows), n1, end_ns)
-        closing = store.swap(end_ns)
+        store.ingest(rows_of(rows), n1, timestamp_ns)
+        closing = store.swap(timestamp_ns)
         closing.run()
-        store.commit(closing, end_ns)
+        store.commit(closing, timestamp_ns)
     return store
 
 
-def example_batch() -> Batch:
-    """The example's batch."""
-    newest = example_store().newest
+def example_batch(end_ns: int = END_NS) -> Batch:
+    """The example's batch, at another time if asked to."""
+    newest = example_store(end_ns).newest
     assert newest is not None
     return newest
 

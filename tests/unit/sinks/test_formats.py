@@ -11,6 +11,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from heapfast import __version__
 from heapfast._batch import Batch
+from heapfast._core import Store
+from heapfast.sim._rows import rows_of
 from heapfast.sinks._documents import FAMILIES, ElasticsearchWriter, KafkaWriter, OpentsdbWriter
 from heapfast.sinks._graphite import GraphiteWriter
 from heapfast.sinks._log import LogWriter
@@ -19,10 +21,13 @@ from heapfast.sinks._riemann import RiemannWriter
 from heapfast.sinks._statsd import EtsyWriter, InfluxStatsdWriter
 from heapfast.sinks.otlp import describe, scope_message
 from heapfast.sinks.protobuf import iter_fields
+from heapfast.wire._rows import Rows
+from heapfast.wire._summary import parse_summary
 from tests.unit.api.cluster import Cluster
 from tests.unit.sinks import naive
-from tests.unit.sinks.example import example_batch
+from tests.unit.sinks.example import END_NS, example_batch
 from tests.unit.sinks.naive import as_set, count, read_all
+from tests.unit.store.rows import SECOND_NS, T0_NS, node
 
 NGINX_TAGS = (
     '"container_base_image":"nginx:1.13","container_name":"nginx","host_id":"i-0abc","hostname":"n1.example",'
@@ -252,11 +257,6 @@ def test_riemann_has_an_event_for_every_sample(example: Batch) -> None:
 
 def test_riemann_worked_example() -> None:
     """Its event is of a node that has nothing but a name."""
-    from heapfast._core import Store
-    from heapfast.sim._rows import rows_of
-    from tests.unit.sinks.example import END_NS
-    from tests.unit.store.rows import SECOND_NS, T0_NS, node
-
     store = Store()
     slot = store.put_node("n1", hostname="n1.example", host_id="", labels="")
     for end_ns, cpu_s in ((T0_NS, 0), (END_NS, 12)):
@@ -365,3 +365,26 @@ def test_every_format_ends_and_stays_at_its_end(batch: Batch, make: Any) -> None
     n = sum(chunk.samples for chunk in iter(writer.read, None))
     assert n == len(list(naive.samples(batch)))
     assert [writer.read(), writer.read()] == [None, None]
+
+
+def test_bytes_that_are_no_text_become_replacement_characters_everywhere() -> None:
+    body = (
+        b'{"node":{"nodeName":"n1"},"pods":[{"podRef":{"name":"p","namespace":"a","uid":"u"},"containers":[{"name":'
+        b'"c\xff\xc3(\xe2\x82","cpu":{"time":"2017-12-11T10:00:00Z","usageCoreNanoSeconds":5}}]}]}'
+    )
+    store, rows = Store(), Rows()
+    slot = store.put_node("n1", hostname="n1", host_id="", labels="")
+    parse_summary(body, rows)
+    store.ingest(rows, slot, T0_NS)
+    closing = store.swap(T0_NS)
+    closing.run()
+    batch = store.commit(closing, T0_NS)
+    name = "c\ufffd\ufffd(\ufffd\ufffd"
+    records = [json.loads(record) for record in messages(KafkaWriter(batch))]
+    assert {one["MetricsTags"].get("container_name") for one in records} == {None, name}
+    (payload,) = read_all(OtlpWriter(batch, lambda metric: describe(metric, ""), scope_message()))
+    resources = ExportMetricsServiceRequest.FromString(payload).resource_metrics
+    assert name in {one.value.string_value for resource in resources for one in resource.resource.attributes}
+    for writer in (GraphiteWriter(batch, b"p"), LogWriter(batch), RiemannWriter(batch, host=b"h")):
+        for payload in read_all(writer):
+            assert name.encode() in (payload if isinstance(payload, bytes) else b"".join(payload))
