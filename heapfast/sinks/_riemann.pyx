@@ -111,9 +111,10 @@ cdef class RiemannWriter(FramedWriter):
             self.end_frame()
 
     cdef void put_number(self, char tag, uint64_t value) noexcept nogil:
-        if reserve(self.out, 1 + VARINT_MAX):
-            self.out.data[self.out.len] = tag
-            self.out.len += 1 + write_varint(value, self.out.data + self.out.len + 1)
+        cdef buffer_t* out = self.out
+        if reserve(out, 1 + VARINT_MAX):
+            out.data[out.len] = tag
+            out.len += 1 + write_varint(value, out.data + out.len + 1)
 
     cdef void end_chunk(self) noexcept nogil:
         self.end_frame()
