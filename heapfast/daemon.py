@@ -45,7 +45,7 @@ from heapfast.kube.watch import Reflector
 from heapfast.listening import listen
 from heapfast.long_memory import open_long_memory
 from heapfast.pipeline import Pipeline
-from heapfast.places import Place, heapster_place, preferred_place, selected
+from heapfast.places import Place, heapster_place, preferred_place, selected, sharded
 from heapfast.process_tuning import keep_collections_short, raise_file_limit, return_freed_memory
 from heapfast.processors.gate import Gate
 from heapfast.processors.labels import LabelCopier
@@ -434,7 +434,9 @@ def place_of(options: KubeletOptions) -> Callable[[Node], Place | str]:
     if options.address_types:
         place = preferred_place(options.address_types, uses_node_status_port=options.uses_node_status_port)
     selector = parse_selector(options.node_selector)
-    return selected(place, selector) if selector else place
+    if selector:
+        place = selected(place, selector)
+    return sharded(place, options.shard) if options.shard.count > 1 else place
 
 
 def kubelet_context(options: Options, access: ApiAccess) -> ssl.SSLContext | None:

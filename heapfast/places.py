@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from heapfast.kube.nodes import preferred_address
+from heapfast.scrape.shard import Shard
 from heapfast.scrape.sources.kubelet_resource import clean_path
 from heapfast.store.requirement import Selector, matches
 
@@ -66,3 +67,13 @@ def selected(place: Callable[[Node], Place | str], selector: Selector) -> Callab
         return place(node) if matches(selector, node.labels) else "the node selector does not take it"
 
     return place_selected
+
+
+def sharded(place: Callable[[Node], Place | str], shard: Shard) -> Callable[[Node], Place | str]:
+    """The same for the nodes of one replica; the others are another's."""
+
+    def place_own(node: Node) -> Place | str:
+        owner = shard.owner(node.name)
+        return place(node) if owner == shard.index else f"it is the share of --shard={owner}/{shard.count}"
+
+    return place_own

@@ -60,6 +60,9 @@ def _own_flags() -> list[Flag]:
     table.duration("scrape-spread", 0, "Span over which the scrapes of a batch start; 0s means 8ms a node, 4s at most.")
     table.integer("max-body-bytes", 64 << 20, "Longest answer of a kubelet.")
     table.switch("kubelet-token-over-http", "Send the bearer token to kubelets without TLS, readable on the wire.")
+    table.string(
+        "shard", "I/N: scrape only this replica's share of the nodes, I from 0 to N-1; all replicas write to one store."
+    )
 
     table.group = Group.SINKS
     table.integer("sink-queue-batches", 2, "Batches that wait for a sink that is busy or away; then its oldest go.")

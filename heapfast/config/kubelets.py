@@ -14,6 +14,7 @@ from heapfast.config.findings import Findings
 from heapfast.config.options import KubeletOptions
 from heapfast.errors import QueryError
 from heapfast.query.selector import parse_selector
+from heapfast.scrape.shard import Shard, parse_shard
 
 ADDRESS_TYPES = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP", "LegacyHostIP")
 
@@ -49,6 +50,7 @@ def build_kubelets(arguments: Arguments, findings: Findings) -> KubeletOptions:
         client_cert_file=values["kubelet-client-certificate"],
         client_key_file=values["kubelet-client-key"],
         node_selector=_node_selector(values["node-selector"], findings),
+        shard=_shard(values["shard"], findings),
     )
 
 
@@ -69,3 +71,11 @@ def _node_selector(text: str, findings: Findings) -> str:
     except QueryError as error:
         findings.refuse("node-selector", repr(text), f"a label selector ({error})")
     return text
+
+
+def _shard(text: str, findings: Findings) -> Shard:
+    try:
+        return parse_shard(text)
+    except ValueError as error:
+        findings.refuse("shard", repr(text), str(error))
+        return Shard()

@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from heapfast.history.options import EmbeddedOptions
+from heapfast.scrape.shard import Shard
 from heapfast.sinks.sink import SinkSpec
 
 
@@ -74,6 +75,7 @@ class KubeletOptions(msgspec.Struct, frozen=True, kw_only=True):
         client_cert_file: PEM file of the certificate that kubelets are shown; "" for that of the credentials.
         client_key_file: PEM file of its key.
         node_selector: labels of the nodes to scrape, in Kubernetes' grammar; "" for all.
+        shard: which of the nodes are this replica's; all, by default.
     """
 
     address_types: tuple[str, ...] = ()
@@ -82,6 +84,7 @@ class KubeletOptions(msgspec.Struct, frozen=True, kw_only=True):
     client_cert_file: str = ""
     client_key_file: str = ""
     node_selector: str = ""
+    shard: Shard = Shard()
 
 
 class StoreOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from heapfast.places import Place, heapster_place, preferred_place, selected
+from heapfast.places import Place, heapster_place, preferred_place, selected, sharded
 from heapfast.query.selector import parse_selector
+from heapfast.scrape.shard import Shard
 
 ADDRESSES = (("Hostname", ""), ("InternalIP", "10.0.0.1"), ("InternalIP", "fd00::1"), ("ExternalDNS", "a.example"))
 
@@ -65,3 +66,9 @@ def test_a_selector_leaves_nodes_out() -> None:
     assert place(api_node(labels={"pool": "web"})) == Place("10.0.0.1")
     assert place(api_node(labels={"pool": "db"})) == "the node selector does not take it"
     assert place(api_node(labels={"pool": "web"}, skip_reason="not ready")) == "not ready"
+
+
+def test_a_replica_asks_its_own_nodes_only_and_names_the_owner_of_the_others() -> None:
+    node = api_node(name="node-1")
+    assert sharded(heapster_place, Shard(4, 7))(node) == Place("10.0.0.1")
+    assert sharded(heapster_place, Shard(0, 7))(node) == "it is the share of --shard=4/7"

@@ -7,6 +7,7 @@ from heapfast.config.flag import Group
 from heapfast.config.flags import FLAGS
 from heapfast.config.options import KubeletOptions, Options
 from heapfast.errors import ConfigError
+from heapfast.scrape.shard import Shard
 from tests.unit.config.defaults import KubeOptions, ScrapeOptions
 
 SECOND_NS = 1_000_000_000
@@ -214,6 +215,7 @@ def test_time_outs_fit_into_the_resolution(argv: list[str], timeout_ns: int, dea
         (["--kubelet-preferred-address-types="], "--kubelet-preferred-address-types: got nothing, want one or more of"),
         (["-l=a in b"], "--node-selector: got 'a in b', want a label selector (unable to parse requirement: found 'b'"),
         (["--node-selector=,"], "--node-selector: got ',', want a label selector (found ','"),
+        (["--shard=3/3"], "--shard: got '3/3', want I/N with 0 <= I < N <= 1000, such as 0/3"),
     ],
 )
 def test_a_value_that_cannot_be_run_is_refused(argv: list[str], fault: str) -> None:
@@ -254,6 +256,11 @@ def test_an_unknown_address_type_is_noted() -> None:
 
 def test_the_node_selector_keeps_its_text() -> None:
     assert build("--node-selector=metrics-server-skip!=true").kubelets.node_selector == "metrics-server-skip!=true"
+
+
+def test_a_replica_takes_every_node_unless_it_is_one_of_several() -> None:
+    assert build().kubelets.shard == Shard(0, 1)
+    assert build("--shard=1/3").kubelets.shard == Shard(1, 3)
 
 
 def test_ignored_flags_are_noted_when_they_are_given_and_only_then() -> None:
