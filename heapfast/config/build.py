@@ -74,7 +74,8 @@ def build_options(argv: Sequence[str], environment: Mapping[str, str]) -> Option
     findings.check_not_negative("max-procs", values["max-procs"])
     kubelets = build_kubelets(arguments, findings)
     labels = _labels(values, findings)
-    sinks, is_memory_named = build_sinks(values["sink"], environment, findings)
+    shard = str(kubelets.shard) if kubelets.shard.count > 1 else ""
+    sinks, is_memory_named = build_sinks(values["sink"], environment, findings, shard)
     api = _api(arguments, is_memory_named, findings)
     tls = _tls(values, findings)
     secure = build_secure(arguments, findings)

@@ -23,7 +23,7 @@ _HOST_PORT = re.compile(r"(?:\[([^\]]*)\]|([^:]*))(?::([0-9]*))?")
 
 
 def build_sinks(
-    given: Sequence[str], environment: Mapping[str, str], findings: Findings
+    given: Sequence[str], environment: Mapping[str, str], findings: Findings, shard: str = ""
 ) -> tuple[tuple[tuple[str, SinkSpec], ...], bool]:
     """Reads every --sink; gives the sinks, and whether the memory was named."""
     specs: list[tuple[str, SinkSpec]] = []
@@ -41,7 +41,7 @@ def build_sinks(
         elif uri.key not in KINDS:
             findings.refuse("sink", repr(uri.key), f"one of {', '.join(sorted((MEMORY, *KINDS)))}")
         else:
-            reader = UriReader(uri, findings)
+            reader = UriReader(uri, findings, shard)
             specs.append((uri.key, reader_of(uri.key)(reader)))
             reader.note_unread()
     return tuple(specs), is_memory_named
@@ -50,7 +50,8 @@ def build_sinks(
 class UriReader:
     """Reads the options of one URI (see sinks.sink.SinkUri), and notes those that nobody asked for."""
 
-    def __init__(self, uri: Uri, findings: Findings) -> None:
+    def __init__(self, uri: Uri, findings: Findings, shard: str = "") -> None:
+        self.shard = shard
         self.scheme = uri.scheme
         self.host = uri.host
         self.path = uri.path

@@ -81,11 +81,16 @@ class SinkSpec(Protocol):
 
 
 class SinkUri(Protocol):
-    """One --sink whose key is known. What is wrong with an option is noted, and its default is given instead."""
+    """One --sink whose key is known. What is wrong with an option is noted, and its default is given instead.
+
+    Attributes:
+        shard: "i/n" of a replica that has only a share of the nodes (--shard); "" for the only one.
+    """
 
     scheme: str
     host: str
     path: str
+    shard: str
 
     def text(self, option: str, default: str = "") -> str: ...
     def texts(self, option: str) -> tuple[str, ...]:
