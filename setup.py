@@ -68,6 +68,8 @@ EXTENSIONS = [
     "heapfast.sinks._walk",
     "heapfast.sinks._framed",
     "heapfast.sinks._graphite",
+    "heapfast.sinks._influxdb",
+    "heapfast.sinks._prometheus",
     "heapfast.sinks._statsd",
     "heapfast.sinks._documents",
     "heapfast.sinks._riemann",
