@@ -32,6 +32,7 @@ BENCHES: Final = (
     "sinks",
     "auth",
     "history",
+    "stores",
 )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from array import array
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from heapfast.catalog.keys import Kind
@@ -22,8 +22,8 @@ from heapfast.catalog.metrics import BY_NAME
 from heapfast.errors import HistoryError, HistoryRefused, HistoryTooLarge, HistoryUnavailable
 from heapfast.history import merging
 from heapfast.history.backend import CHUNK_POINTS, AggregateQuery, Buckets, Entity, Points, RawQuery
-from heapfast.history.influxdb_server import InfluxDbServer, Result, Row
-from heapfast.history.influxql import Statements, is_speakable
+from heapfast.history.influxdb_server import InfluxDbServer, Result, Row, Series
+from heapfast.history.influxql import LAST_PREFIX, Statements, is_speakable, metric_of
 from heapfast.history.merging import is_double
 from heapfast.history.server import ServerFailure
 from heapfast.query.aggregation import Aggregation
@@ -50,6 +50,7 @@ class InfluxDbHistory:
 
     def __init__(self, server: InfluxDbServer, *, with_fields: bool, cluster_name: str, is_sharded: bool) -> None:
         self._server = server
+        self._with_fields = with_fields
         self._statements = Statements(with_fields=with_fields, cluster_name=cluster_name)
         self._is_sharded = is_sharded
 
@@ -91,12 +92,13 @@ class InfluxDbHistory:
             yield _buckets(item, rows, query, is_float=is_float)
 
     async def list_metrics(self, entity: Entity) -> list[str]:
-        """Measurements that an entity has samples in; with fields these are what stands before the first slash."""
-        return await self._names(self._statements.metrics, entity)
+        """Names of an entity's metrics; see HistoryBackend."""
+        names_of = _metrics_of_fields if self._with_fields else _last_column
+        return await self._names(self._statements.metrics, entity, names_of)
 
     async def list_entities(self, kind: Kind, parent: Entity | None = None) -> list[str]:
         """Names of entities; see HistoryBackend."""
-        return await self._names(lambda asked: self._statements.entities(kind, asked), parent)
+        return await self._names(lambda asked: self._statements.entities(kind, asked), parent, _last_column)
 
     def _needs_whole(self, query: RawQuery) -> bool:
         """Whether an item has to be complete before its first sample is known.
@@ -149,7 +151,9 @@ class InfluxDbHistory:
         except ServerFailure as failure:
             raise history_error(failure) from failure
 
-    async def _names(self, write: Callable[[Any], str], entity: Entity | None) -> list[str]:
+    async def _names(
+        self, write: Callable[[Any], str], entity: Entity | None, names_of: Callable[[Series], Iterable[str]]
+    ) -> list[str]:
         if entity is not None and not _is_name(entity):
             return []
         names: set[str] = set()
@@ -158,12 +162,24 @@ class InfluxDbHistory:
             async with contextlib.aclosing(results):
                 async for result in results:
                     for series in _checked(result).series:
-                        # Measurements are rows of one column, values of tags come behind the tag's name.
-                        names.update(str(row[-1]) for row in series.values)
+                        names.update(names_of(series))
                     await asyncio.sleep(0)
         except ServerFailure as failure:
             raise history_error(failure) from failure
         return sorted(names)
+
+
+def _last_column(series: Series) -> Iterator[str]:
+    """Measurements are rows of one column, values of tags come behind the tag's name."""
+    return (str(row[-1]) for row in series.values if row)
+
+
+def _metrics_of_fields(series: Series) -> Iterator[str]:
+    """A row has the last value of every field that any measurement has; those that are not this one's are null."""
+    for row in series.values:
+        for column, value in zip(series.columns, row, strict=False):
+            if column.startswith(LAST_PREFIX) and value is not None:
+                yield metric_of(series.name, column.removeprefix(LAST_PREFIX))
 
 
 def history_error(failure: ServerFailure) -> HistoryError:

@@ -31,9 +31,10 @@ Row = list[bool | int | float | str | None]
 
 
 class Series(msgspec.Struct, frozen=True):
-    """A series of a result, or a part of it."""
+    """A series of a result, or a part of it; `name` is its measurement."""
 
     columns: list[str]
+    name: str = ""
     values: list[Row] = []
     tags: dict[str, str] = {}
 

@@ -43,6 +43,10 @@ _NAME_TAGS: Final = {
     Kind.SYS_CONTAINER: "container_name",
 }
 
+_LAST_OF_ALL: Final = "SELECT LAST(*) FROM /.*/ WHERE"
+#: What it puts before the name of a field.
+LAST_PREFIX: Final = "last_"
+
 _FUNCTIONS: Final = {
     Function.AVERAGE: "MEAN",
     Function.MAX: "MAX",
@@ -92,6 +96,11 @@ def measurement_and_field(metric: str, *, with_fields: bool) -> tuple[str, str]:
     return measurement, field if slash else VALUE
 
 
+def metric_of(measurement: str, field: str) -> str:
+    """The way back, with fields."""
+    return measurement if field == VALUE else f"{measurement}/{field}"
+
+
 class Statements:
     """Writes statements for one cluster in one schema.
 
@@ -123,8 +132,12 @@ class Statements:
         return self._select(columns, measurement, query, entity, grouping)
 
     def metrics(self, entity: Entity) -> str:
-        """Measurements that have samples of an entity."""
-        return f"SHOW MEASUREMENTS WHERE {self._selector(entity.labels())}"
+        """Measurements that have samples of an entity; with fields, a sample of every field of each of them.
+
+        A field's key alone does not say whose samples it has.
+        """
+        selector = self._selector(entity.labels())
+        return f"{_LAST_OF_ALL} {selector}" if self._with_fields else f"SHOW MEASUREMENTS WHERE {selector}"
 
     def entities(self, kind: Kind, parent: Entity | None) -> str:
         """Values of the tag that names entities of a kind."""

@@ -155,7 +155,7 @@ async def test_labels_single_out_a_series_and_without_them_all_are_one(history: 
 async def test_fields_are_read_too(influxdb_host: str) -> None:
     backend = of(influxdb_host, "fields", with_fields=True)
     assert await read(backend, query()) == {0: [(30 * i, 200 + i) for i in range(6)]}
-    assert await backend.list_metrics(NODE) == ["cpu", "uptime"]
+    assert await backend.list_metrics(NODE) == ["cpu/usage_rate", "uptime"]
     await backend.close()
 
 

@@ -116,6 +116,9 @@ def test_lists_ask_for_tags() -> None:
     assert STATEMENTS.metrics(NODE) == (
         "SHOW MEASUREMENTS WHERE \"type\" = 'node' AND \"nodename\" = 'n1' AND \"cluster_name\" = 'default'"
     )
+    assert FIELDS.metrics(NODE) == (
+        "SELECT LAST(*) FROM /.*/ WHERE \"type\" = 'node' AND \"nodename\" = 'n1' AND \"cluster_name\" = 'c1'"
+    )
     assert STATEMENTS.entities(Kind.NODE, None) == (
         'SHOW TAG VALUES FROM "memory/request", "memory/usage", "uptime" WITH KEY = "nodename"'
         " WHERE \"type\" = 'node' AND \"cluster_name\" = 'default'"
@@ -134,7 +137,7 @@ _TOKEN = re.compile(
     | (?P<string>'(?:[^'\\\n]|\\[\\'n])*')
     | (?P<number>-?\d+[a-z]?)
     | (?P<word>[A-Za-z_]+)
-    | (?P<sign>[=<>(),])
+    | (?P<sign>/\.\*/|[=<>(),*])
     | (?P<space>[ ]+)
     """,
     re.VERBOSE,
