@@ -18,10 +18,12 @@ from heapfast.sinks.sink import ReadUri
 KINDS: Final = {
     "elasticsearch": ("elasticsearch", "read_elasticsearch"),
     "graphite": ("graphite", "read_graphite"),
+    "influxdb": ("influxdb", "read_influxdb"),
     "kafka": ("kafka", "read_kafka"),
     "log": ("log", "read_log"),
     "opentsdb": ("opentsdb", "read_opentsdb"),
     "otlp": ("otlp", "read_otlp"),
+    "prometheus": ("prometheus", "read_prometheus"),
     "riemann": ("riemann", "read_riemann"),
     "statsd": ("statsd", "read_statsd"),
 }
