@@ -135,7 +135,7 @@ def victoria_metrics(folder: Path) -> Iterator[str]:
         pytest.skip("NO SERVER: HEAPFAST_VICTORIA_METRICS does not say where the program victoria-metrics is")
     address = f"127.0.0.1:{free_port()}"
     command = [path, f"-storageDataPath={folder}", f"-httpListenAddr={address}", "-retentionPeriod=100y"]
-    with running(command, "started VictoriaMetrics in"):
+    with running(command, "started server at"):
         yield f"http://{address}"
 
 

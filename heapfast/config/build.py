@@ -42,7 +42,7 @@ from heapfast.config.options import (
 )
 from heapfast.config.resolution import build_resolutions
 from heapfast.config.secure_port import build_secure
-from heapfast.config.sinks import build_sinks
+from heapfast.config.sinks import build_historical, build_sinks
 from heapfast.config.source import build_source, read_sources
 from heapfast.data_dir import find_fault
 from heapfast.errors import ConfigError
@@ -94,7 +94,9 @@ def build_options(argv: Sequence[str], environment: Mapping[str, str]) -> Option
         auth=build_auth(arguments, findings),
         log=_log(values),
         sinks=_sinks(sinks, values, findings),
-        history=build_history(arguments, findings),
+        history=build_history(
+            arguments, findings, lambda uri: build_historical(uri, values["sink"], environment, findings, shard)
+        ),
     )
     _check_ports(arguments, options.api, options.secure, findings)
     for flag in FLAGS.values():

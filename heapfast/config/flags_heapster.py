@@ -45,7 +45,8 @@ def _flags() -> list[Flag]:
     table.switch("disable-export", "Answer /api/v1/metric-export with [].")
     table.string(
         "historical-source",
-        "What answers /api/v1/historical: 'embedded', the default when there is a --data-dir, or 'none'.",
+        "What answers /api/v1/historical: 'embedded', the default when there is a --data-dir, 'none', or the URI of an"
+        " influxdb or prometheus sink.",
     )
     table.duration("sink-export-data-timeout", 20, "How long one attempt to send to a sink may take.")
 

@@ -9,7 +9,7 @@ Never   shows more of a URI than its key: it carries a password
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from heapfast.codec._duration import format_duration
@@ -17,6 +17,7 @@ from heapfast.config.argv import Arguments
 from heapfast.config.findings import Findings
 from heapfast.config.options import HistoryOptions
 from heapfast.history.options import EmbeddedOptions
+from heapfast.sinks.sink import HistorySpec
 from heapfast.units import NS_PER_SECOND
 
 EMBEDDED: Final = "embedded"
@@ -28,15 +29,20 @@ MIN_MEMORY_BYTES: Final = 64 << 20
 _HOUR_NS: Final = 3600 * NS_PER_SECOND
 
 
-def build_history(arguments: Arguments, findings: Findings) -> HistoryOptions:
-    """Reads everything about history."""
+def build_history(
+    arguments: Arguments, findings: Findings, read_store: Callable[[str], HistorySpec | None]
+) -> HistoryOptions:
+    """Reads everything about history.
+
+    Args:
+        read_store: reads --historical-source where that is the URI of a sink.
+    """
     values = arguments.values
     source = values["historical-source"]
     # Without Heapster's port nobody could ask.
     is_asked = bool({"source", "heapster-port"} & arguments.given)
     is_embedded = source == EMBEDDED or (not source and is_asked and bool(values["data-dir"]))
-    if source not in ("", EMBEDDED, NONE):
-        findings.refuse("historical-source", f"the key {source.partition(':')[0]!r}", f"{EMBEDDED!r} or {NONE!r}")
+    store = read_store(source) if source not in ("", EMBEDDED, NONE) else None
     if source == EMBEDDED and not values["data-dir"]:
         findings.refuse("historical-source", repr(EMBEDDED), "--data-dir beside it")
     if values["historical-timeout"] <= 0:
@@ -49,6 +55,7 @@ def build_history(arguments: Arguments, findings: Findings) -> HistoryOptions:
                 findings.note(flag, "has no effect: there is no history on disk without --data-dir")
     return HistoryOptions(
         embedded=_embedded(values, findings) if is_embedded else None,
+        store=store,
         max_points=values["historical-max-points"],
         timeout_ns=values["historical-timeout"],
     )

@@ -15,7 +15,7 @@ import msgspec
 
 from heapfast.history.options import EmbeddedOptions
 from heapfast.scrape.shard import Shard
-from heapfast.sinks.sink import SinkSpec
+from heapfast.sinks.sink import HistorySpec, SinkSpec
 
 
 class KubeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -271,11 +271,13 @@ class HistoryOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         embedded: the store of heapfast's own; None when it is not used.
+        store: the store of a sink that is asked instead; None when there is none.
         max_points: samples or buckets in one answer.
         timeout_ns: how long the store of history may take for one.
     """
 
     embedded: EmbeddedOptions | None
+    store: HistorySpec | None = None
     max_points: int
     timeout_ns: int
 

@@ -1,7 +1,7 @@
-"""The sinks of a command line.
+"""The sinks of a command line, and which store answers for history.
 
-In      every value of --sink, the environment
-Out     (key, spec) of the sinks, in order; whether `metric` is among them; faults and notes
+In      every value of --sink, that of --historical-source, the environment
+Out     (key, spec) of the sinks, in order; whether `metric` is among them; the store of history; faults and notes
 Callers config.build
 Source  spec/heapster-pipeline.md 3.1 and 6.2; Q19: a sink that is misspelt stops the start
 Never   shows an option's value, or anything else behind the key: sink URIs carry passwords
@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from heapfast.config.findings import MAX_PORT, Findings
 from heapfast.config.uris import Uri, parse_uri
 from heapfast.config.values import parse_bool
 from heapfast.sinks.kinds import GONE, KINDS, reader_of
-from heapfast.sinks.sink import Address, Secret, SinkSpec
+from heapfast.sinks.sink import Address, HistorySpec, Secret, SinkSpec
 
 MEMORY = "metric"
+_ASKABLE = "'embedded', 'none' or the URI of an influxdb or prometheus sink"
 _HOST_PORT = re.compile(r"(?:\[([^\]]*)\]|([^:]*))(?::([0-9]*))?")
 
 
@@ -47,11 +49,44 @@ def build_sinks(
     return tuple(specs), is_memory_named
 
 
-class UriReader:
-    """Reads the options of one URI (see sinks.sink.SinkUri), and notes those that nobody asked for."""
+def build_historical(
+    text: str, sinks: Sequence[str], environment: Mapping[str, str], findings: Findings, shard: str = ""
+) -> HistorySpec | None:
+    """Reads --historical-source: a sink's URI, whose store can be asked as well.
 
-    def __init__(self, uri: Uri, findings: Findings, shard: str = "") -> None:
+    Heapster wanted one of its sinks there, by the very same text. A store that others fill will do, too.
+    """
+    try:
+        uri = parse_uri(text, environment)
+    except ValueError as error:
+        findings.refuse(
+            "historical-source", f"the key {text.partition(':')[0]!r} and no URL that can be read", str(error)
+        )
+        return None
+    if uri.key not in KINDS:
+        findings.refuse("historical-source", repr(uri.key), _ASKABLE)
+        return None
+    # What is wrong with the same text has been said already.
+    reader = UriReader(uri, Findings() if text in sinks else findings, shard, flag="historical-source")
+    spec = reader_of(uri.key)(reader)
+    reader.note_unread()
+    if not hasattr(spec, "build_history"):
+        findings.refuse("historical-source", repr(uri.key), _ASKABLE)
+        return None
+    return cast(HistorySpec, spec)
+
+
+class UriReader:
+    """Reads the options of one URI (see sinks.sink.SinkUri), and notes those that nobody asked for.
+
+    Args:
+        shard: of --shard.
+        flag: that the URI is of.
+    """
+
+    def __init__(self, uri: Uri, findings: Findings, shard: str = "", *, flag: str = "sink") -> None:
         self.shard = shard
+        self._flag = flag
         self.scheme = uri.scheme
         self.host = uri.host
         self.path = uri.path
@@ -112,12 +147,12 @@ class UriReader:
         return Address(match[1] or match[2] or default_host, port)
 
     def refuse(self, got: object, want: str) -> None:
-        self._findings.refuse("sink", f"{self._key!r} with {got}", want)
+        self._findings.refuse(self._flag, f"{self._key!r} with {got}", want)
 
     def note_unread(self) -> None:
         """Notes options that this sink does not have; Heapster passed over them in silence."""
         for option in self._values.keys() - self._read:
-            self._findings.note("sink", f"{self._key!r} has no option {option!r}, which has no effect")
+            self._findings.note(self._flag, f"{self._key!r} has no option {option!r}, which has no effect")
 
     def _refuse_option(self, option: str, want: str) -> None:
         self.refuse(f"an option {option!r} that cannot be read", want)

@@ -93,12 +93,21 @@ class InfluxDbHistory:
 
     async def list_metrics(self, entity: Entity) -> list[str]:
         """Names of an entity's metrics; see HistoryBackend."""
-        names_of = _metrics_of_fields if self._with_fields else _last_column
-        return await self._names(self._statements.metrics, entity, names_of)
+        return await self._names(self._statements.metrics, entity, self._metrics_of)
 
     async def list_entities(self, kind: Kind, parent: Entity | None = None) -> list[str]:
         """Names of entities; see HistoryBackend."""
-        return await self._names(lambda asked: self._statements.entities(kind, asked), parent, _last_column)
+        return await self._names(lambda asked: self._statements.entities(kind, asked), parent, _values_of_tags)
+
+    def _metrics_of(self, series: Series) -> Iterator[str]:
+        """A row has the last value of every field that any measurement has; those that are not this one's are null."""
+        for row in series.values:
+            for column, value in zip(series.columns, row, strict=False):
+                if column.startswith(LAST_PREFIX) and value is not None:
+                    field = column.removeprefix(LAST_PREFIX)
+                    metric = metric_of(series.name, field, with_fields=self._with_fields)
+                    if metric is not None:
+                        yield metric
 
     def _needs_whole(self, query: RawQuery) -> bool:
         """Whether an item has to be complete before its first sample is known.
@@ -169,17 +178,9 @@ class InfluxDbHistory:
         return sorted(names)
 
 
-def _last_column(series: Series) -> Iterator[str]:
-    """Measurements are rows of one column, values of tags come behind the tag's name."""
+def _values_of_tags(series: Series) -> Iterator[str]:
+    """They come behind the tag's name."""
     return (str(row[-1]) for row in series.values if row)
-
-
-def _metrics_of_fields(series: Series) -> Iterator[str]:
-    """A row has the last value of every field that any measurement has; those that are not this one's are null."""
-    for row in series.values:
-        for column, value in zip(series.columns, row, strict=False):
-            if column.startswith(LAST_PREFIX) and value is not None:
-                yield metric_of(series.name, column.removeprefix(LAST_PREFIX))
 
 
 def history_error(failure: ServerFailure) -> HistoryError:
@@ -246,6 +247,4 @@ def _buckets(item: int, rows: Sequence[Row], query: AggregateQuery, *, is_float:
     for column, aggregation in enumerate(query.aggregations, start=1):
         is_float_column = is_double(aggregation, is_float=is_float)
         values[aggregation] = _column([row[column] for row in rows], is_float=is_float_column)
-    # Without buckets InfluxDB states the lower bound, or the time of the one sample that a lone maximum is.
-    times = _times(rows) if query.bucket_ns else array("q", [query.start_ns + 1] * len(rows))
-    return Buckets(item, times, values)
+    return Buckets(item, _times(rows), values)

@@ -7,7 +7,7 @@ Source  spec/heapster-pipeline.md 7.1.3, 7.1.8; spec/heapster-rest.md 8.2, 8.3; 
 Never   lets a name be anything but a name: all are quoted, and what cannot be is refused
 
 What differs from Heapster's statements: names are quoted, not refused; the cluster is part of the predicate (B19);
-times are integers; lists ask for the values of tags, the same for every kind (B3).
+times are integers; lists ask for the values of tags, the same for every kind (B3), and for samples of an entity.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ MAX_TIME_NS: Final = 2**63 - 2
 #: A field of a metric whose name has no slash, and of all of them without fields.
 VALUE: Final = "value"
 
-#: Who these do not tell of has nothing at all: metrics that an entity has if it has any, with fields and without.
-_LISTED_WITH_FIELDS: Final = ("memory", "uptime")
-_LISTED: Final = ("memory/request", "memory/usage", "uptime")
+#: Who these do not tell of has nothing at all, or next to nothing; with fields and without.
+_LISTED_WITH_FIELDS: Final = ("cpu", "memory", "network", "uptime")
+_LISTED: Final = ("cpu/node_capacity", "cpu/usage", "memory/request", "memory/usage", "network/rx", "uptime")
 
 #: The tag that has the last part of a kind's names.
 _NAME_TAGS: Final = {
@@ -96,9 +96,11 @@ def measurement_and_field(metric: str, *, with_fields: bool) -> tuple[str, str]:
     return measurement, field if slash else VALUE
 
 
-def metric_of(measurement: str, field: str) -> str:
-    """The way back, with fields."""
-    return measurement if field == VALUE else f"{measurement}/{field}"
+def metric_of(measurement: str, field: str, *, with_fields: bool) -> str | None:
+    """The way back; None for a field that the sink does not write."""
+    if field == VALUE:
+        return measurement
+    return f"{measurement}/{field}" if with_fields else None
 
 
 class Statements:
@@ -132,12 +134,11 @@ class Statements:
         return self._select(columns, measurement, query, entity, grouping)
 
     def metrics(self, entity: Entity) -> str:
-        """Measurements that have samples of an entity; with fields, a sample of every field of each of them.
+        """A sample of every field of every measurement that has samples of an entity.
 
-        A field's key alone does not say whose samples it has.
+        Heapster's SHOW MEASUREMENTS takes each condition by itself: it lists what some node has and the entity has not.
         """
-        selector = self._selector(entity.labels())
-        return f"{_LAST_OF_ALL} {selector}" if self._with_fields else f"SHOW MEASUREMENTS WHERE {selector}"
+        return f"{_LAST_OF_ALL} {self._selector(entity.labels())}"
 
     def entities(self, kind: Kind, parent: Entity | None) -> str:
         """Values of the tag that names entities of a kind."""

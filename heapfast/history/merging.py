@@ -10,14 +10,13 @@ Never   asks anybody
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from heapfast.history.backend import CHUNK_POINTS, Buckets, Points
+from heapfast.query import buckets
 from heapfast.query.aggregation import Aggregation, Function
 
 if TYPE_CHECKING:
@@ -61,17 +60,15 @@ def aggregate(item: int, samples: Sequence[Sample], query: AggregateQuery, *, is
     """Aggregates one item's samples, which are in order of time; None when there are none."""
     if not samples:
         return None
-    times = array("q")
-    columns: dict[Aggregation, array[Any]] = {
-        aggregation: array("d" if is_double(aggregation, is_float=is_float) else "q")
-        for aggregation in query.aggregations
+    times_ns, values = zip(*samples, strict=True)
+    stamps_ns, found = buckets.aggregate(
+        buckets.Samples(times_ns, values), query.aggregations, start_ns=query.start_ns, bucket_ns=query.bucket_ns
+    )
+    columns = {
+        aggregation: array("d" if is_double(aggregation, is_float=is_float) else "q", column)
+        for aggregation, column in found.items()
     }
-    for timestamp_ns, values in _buckets(samples, query):
-        times.append(timestamp_ns)
-        values.sort()
-        for aggregation, column in columns.items():
-            column.append(_aggregate(aggregation, values))
-    return Buckets(item, times, columns)
+    return Buckets(item, stamps_ns, columns)
 
 
 def is_double(aggregation: Aggregation, *, is_float: bool) -> bool:
@@ -79,28 +76,8 @@ def is_double(aggregation: Aggregation, *, is_float: bool) -> bool:
     return aggregation.is_float or (is_float and aggregation.function is not Function.COUNT)
 
 
-def _buckets(samples: Sequence[Sample], query: AggregateQuery) -> Iterator[tuple[int, list[Number]]]:
-    if not query.bucket_ns:
-        yield query.start_ns + 1, [value for _, value in samples]
-        return
-    for begin, inside in groupby(samples, key=lambda sample: sample[0] // query.bucket_ns):
-        yield begin * query.bucket_ns, [value for _, value in inside]
-
-
-def _aggregate(aggregation: Aggregation, values: Sequence[Number]) -> Number:
-    """One aggregation of values that are in order, at least one."""
-    match aggregation.function:
-        case Function.AVERAGE:
-            return math.fsum(values) / len(values)
-        case Function.MAX:
-            return values[-1]
-        case Function.MIN:
-            return values[0]
-        case Function.COUNT:
-            return len(values)
-        case Function.MEDIAN:
-            middle = len(values) // 2
-            return float(values[middle]) if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
-        case Function.PERCENTILE:
-            rank = math.floor(len(values) * aggregation.percentile / 100 + 0.5)
-            return float(values[max(rank, 1) - 1])
+def has_time_of_its_own(query: AggregateQuery) -> bool:
+    """Whether the answer is one sample, with that sample's own time: a lone maximum, minimum or percentile."""
+    if query.bucket_ns or len(query.aggregations) != 1:
+        return False
+    return query.aggregations[0].function in (Function.MAX, Function.MIN, Function.PERCENTILE)

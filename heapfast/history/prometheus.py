@@ -11,7 +11,8 @@ Windows. A range selector's older end is closed in Prometheus 2 and open in all 
 Values. PromQL has floats and base units: they come back in Heapster's, integers as integers.
 Buckets. Each aggregation is one query, after one that counts: it says where samples are, how many, and whether of one
         series. A percentile is the sample of the nearest rank (as in InfluxDB) by asking for the quantile that
-        falls on that rank. Where series have to be merged first, samples are read and aggregated here.
+        falls on that rank. Where series have to be merged first, or a sample's own time is the answer, samples are
+        read and aggregated here.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class PrometheusHistory:
         left = query.max_points
         async for item, family, vector, _ in self._items(query, is_limited=False):
             parts: AsyncIterator[Buckets] = self._buckets(item, query, family, vector)
-            if n_steps(query, *self._bounds(query)) > MAX_STEPS:
+            if n_steps(query, *self._bounds(query)) > MAX_STEPS or merging.has_time_of_its_own(query):
                 parts = self._buckets_of_samples(item, query, family, vector)
             async for buckets in parts:
                 left -= len(buckets.timestamps_ns)
@@ -294,8 +295,8 @@ def _family(query: RawQuery, entity: Entity) -> Family | None:
     if not _can_exist(entity) or (known is None and not query.metric.startswith(CUSTOM_PREFIX)):
         return None
     if query.labels is not None:
-        is_exact = known is not None and set(query.labels) == set(known.labels)
-        if not is_exact or not promql.is_speakable(*query.labels.values()):
+        is_of_it = known is not None and query.labels.keys() <= set(known.labels)
+        if not is_of_it or not all(query.labels.values()) or not promql.is_speakable(*query.labels.values()):
             return None
     return family_of(entity.kind, query.metric) if promql.is_speakable(query.metric) else None
 

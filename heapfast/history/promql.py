@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from heapfast.history.backend import Entity
 
-#: Metrics of which an entity that has anything has one at least: lists of names ask for these alone.
-LISTED_METRICS: Final = ("uptime", "memory/usage", "memory/request")
+#: Who has none of these has nothing at all, or next to nothing: lists of names ask for these alone.
+LISTED_METRICS: Final = ("cpu/node_capacity", "cpu/usage", "memory/request", "memory/usage", "network/rx", "uptime")
 
 #: The label that has the last part of a kind's names.
 NAME_LABELS: Final = {

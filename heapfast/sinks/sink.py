@@ -1,7 +1,7 @@
 """What a sink is, and what it is made from.
 
 In      nothing; these are the types
-Out     Sink and Chunk, which the manager drives; SinkSpec and SinkUri, between config and the sinks; Secret
+Out     Sink and Chunk, which the manager drives; SinkSpec, HistorySpec and SinkUri, between config and sinks; Secret
 Callers every module of this folder, config.sinks
 Source  spec/heapster-pipeline.md 3.1 and 6.2
 Never   sends anything
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from heapfast._batch import Batch
+    from heapfast.clock import Clock
+    from heapfast.history.backend import HistoryBackend
 
 
 class Chunk(NamedTuple):
@@ -77,6 +79,17 @@ class SinkSpec(Protocol):
 
         Args:
             executor: has threads for calls that block.
+        """
+
+
+class HistorySpec(SinkSpec, Protocol):
+    """A sink whose store can be asked for history, too."""
+
+    def build_history(self, clock: Clock) -> HistoryBackend:
+        """Makes the backend, without connecting.
+
+        Raises:
+            ConfigError: a file that its URI names cannot be used.
         """
 
 

@@ -186,10 +186,15 @@ async def test_buckets_are_aligned_to_the_epoch_and_empty_ones_are_left_out(hist
     }
 
 
-@pytest.mark.parametrize("names", ["max", "average", "max,count"])
-async def test_one_bucket_begins_with_the_window(history: InfluxDbHistory, names: str) -> None:
+@pytest.mark.parametrize(
+    ("names", "at_ns"),
+    [("average", T0 * NS - NS + 1), ("max,count", T0 * NS - NS + 1), ("max", (T0 + 150) * NS), ("min", T0 * NS)],
+)
+async def test_one_bucket_begins_with_the_window_unless_it_is_one_sample(
+    history: InfluxDbHistory, names: str, at_ns: int
+) -> None:
     ((item, at, values),) = await read_buckets(history, aggregated(names))
-    assert (item, at) == (0, T0 * NS - NS + 1)
+    assert (item, at) == (0, at_ns)
     assert set(values) == set(names.split(","))
 
 

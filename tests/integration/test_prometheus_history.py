@@ -164,7 +164,12 @@ async def test_labels_single_out_a_series_and_without_them_all_are_one(history: 
     assert root == {0: [(30 * i, i) for i in range(10)]}
     assert other == {0: [(30 * i, 10 * i) for i in range(10)]}
     assert sorted(both[0]) == sorted(root[0] + other[0])
-    for labels in ({"resource_id": "/", "x": "y"}, {"node": "n1"}, {}, {"resource_id": '/"} or up{a="'}):
+    for labels in (
+        {"resource_id": "/", "x": "y"},
+        {"node": "n1"},
+        {"resource_id": '/"} or up{a="'},
+        {"resource_id": ""},
+    ):
         assert await read(history, query(metric="filesystem/usage", labels=labels)) == {}
 
 
@@ -210,9 +215,12 @@ async def test_buckets_are_those_of_the_samples(history: PrometheusHistory) -> N
 async def test_a_percentile_is_a_sample_of_the_nearest_rank(
     history: PrometheusHistory, percentile: str, rank: int
 ) -> None:
-    ((_, at, values),) = await read_buckets(history, aggregated(percentile))
+    ((_, at, values),) = await read_buckets(history, aggregated(f"{percentile},count"))
     assert at == (T0 - 1) * NS + 1
-    assert values == {percentile: sorted(RATES)[rank - 1]}
+    assert values == {percentile: sorted(RATES)[rank - 1], "count": 10}
+    ((_, at, values),) = await read_buckets(history, aggregated(percentile))
+    # Alone it is a sample, with its own time.
+    assert (at // NS - T0, values) == (30 * RATES.index(sorted(RATES)[rank - 1]), {percentile: sorted(RATES)[rank - 1]})
 
 
 async def test_buckets_over_two_series_are_made_of_all_samples(history: PrometheusHistory) -> None:

@@ -194,7 +194,7 @@ def test_check_config_prints_what_the_daemon_would_run_with(capsys: pytest.Captu
 
 
 def test_check_config_prints_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["check-config", "--source=docker", "--sink=influxdb", "--secure-port=-1"]) == 2
+    assert cli.main(["check-config", "--source=docker", "--sink=nosuch", "--secure-port=-1"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert [line.split(":")[1].strip() for line in err.splitlines()] == ["--source", "--sink", "--secure-port"]

@@ -208,10 +208,19 @@ def test_a_source_that_cannot_be_used_is_refused(source: str, fault: str) -> Non
         ("--sink-flush-timeout=-1s", "--sink-flush-timeout: got -1s, want 0s or more"),
         ("--sink-queue-batches=0", "--sink-queue-batches: got 0, want at least 1"),
         ("--sink=log:1.2.3.4:1", "--sink: got the key 'log' and no URL that can be read, want a URL without a colon"),
-        ("--historical-source=odd:http://db", "--historical-source: got the key 'odd', want 'embedded' or 'none'"),
+        (
+            "--historical-source=odd:http://db",
+            "--historical-source: got 'odd', want 'embedded', 'none' or the URI of an",
+        ),
         ("--historical-source=embedded", "--historical-source: got 'embedded', want --data-dir beside it"),
         ("--historical-timeout=0s", "--historical-timeout: got 0s, want more than 0s"),
         ("--historical-max-points=0", "--historical-max-points: got 0, want at least 1"),
+        ("--historical-source=graphite:tcp://db", "--historical-source: got 'graphite', want 'embedded', 'none' or"),
+        ("--historical-source=influxdb://[", "--historical-source: got the key 'influxdb' and no URL that can be read"),
+        (
+            "--historical-source=influxdb:?concurrency=0",
+            "--historical-source: got 'influxdb' with an option 'concurrency",
+        ),
     ],
 )
 def test_a_value_that_cannot_be_run_is_refused(argument: str, fault: str) -> None:
@@ -247,7 +256,7 @@ def test_all_faults_come_at_once() -> None:
 
 
 def test_faults_show_no_password() -> None:
-    for sink in ("influxdb:http://u:secret@db", "log:secret:1.2/%zz", "odd:secret"):
+    for sink in ("influxdb:http://u:secret@db:x", "log:secret:1.2/%zz", "odd:secret"):
         assert "secret" not in " ".join(faults_of(f"--sink={sink}", f"--historical-source={sink}"))
 
 

@@ -114,17 +114,16 @@ def test_bounds_stay_within_what_influxdb_knows() -> None:
 
 def test_lists_ask_for_tags() -> None:
     assert STATEMENTS.metrics(NODE) == (
-        "SHOW MEASUREMENTS WHERE \"type\" = 'node' AND \"nodename\" = 'n1' AND \"cluster_name\" = 'default'"
-    )
-    assert FIELDS.metrics(NODE) == (
-        "SELECT LAST(*) FROM /.*/ WHERE \"type\" = 'node' AND \"nodename\" = 'n1' AND \"cluster_name\" = 'c1'"
+        "SELECT LAST(*) FROM /.*/ WHERE \"type\" = 'node' AND \"nodename\" = 'n1' AND \"cluster_name\" = 'default'"
     )
     assert STATEMENTS.entities(Kind.NODE, None) == (
-        'SHOW TAG VALUES FROM "memory/request", "memory/usage", "uptime" WITH KEY = "nodename"'
+        'SHOW TAG VALUES FROM "cpu/node_capacity", "cpu/usage", "memory/request", "memory/usage", "network/rx",'
+        ' "uptime" WITH KEY = "nodename"'
         " WHERE \"type\" = 'node' AND \"cluster_name\" = 'default'"
     )
     assert FIELDS.entities(Kind.POD_CONTAINER, Entity(Kind.POD, namespace="s", pod="p")) == (
-        'SHOW TAG VALUES FROM "memory", "uptime" WITH KEY = "container_name" WHERE "type" = \'pod_container\''
+        'SHOW TAG VALUES FROM "cpu", "memory", "network", "uptime" WITH KEY = "container_name"'
+        " WHERE \"type\" = 'pod_container'"
         " AND \"namespace_name\" = 's' AND \"pod_name\" = 'p' AND \"cluster_name\" = 'c1'"
     )
 

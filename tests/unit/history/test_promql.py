@@ -63,9 +63,12 @@ def test_every_metric_of_an_entity_is_selected_by_its_kind() -> None:
 
 def test_a_kind_is_listed_by_what_every_entity_has() -> None:
     assert promql.listed(Kind.NODE, {"cluster": "c"}) == [
-        'heapfast_node_uptime_seconds{cluster="c"}',
-        'heapfast_node_memory_usage_bytes{cluster="c"}',
+        'heapfast_node_cpu_capacity_cores{cluster="c"}',
+        'heapfast_node_cpu_usage_seconds_total{cluster="c"}',
         'heapfast_node_memory_request_bytes{cluster="c"}',
+        'heapfast_node_memory_usage_bytes{cluster="c"}',
+        'heapfast_node_network_receive_bytes_total{cluster="c"}',
+        'heapfast_node_uptime_seconds{cluster="c"}',
     ]
 
 
