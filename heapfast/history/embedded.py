@@ -305,15 +305,23 @@ async def open_embedded(
     with contextlib.ExitStack() as stack:
         readers = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="history")
         stack.callback(readers.shutdown)
-        merging = ThreadPoolExecutor(1, thread_name_prefix="history-writer")
-        stack.callback(merging.shutdown)
+        threads = [ThreadPoolExecutor(1, thread_name_prefix=f"history-{name}") for name in ("writing", "merging")]
+        for thread in threads:
+            stack.callback(thread.shutdown)
         # Each has its own limit: a large question does not keep hours from being merged.
         reading, writing = connect(folder, options), connect(folder, options)
         stack.callback(reading.close)
         stack.callback(writing.close)
         backend = EmbeddedBackend(files, MemoryBackend(store), reading, readers, monitoring)
         writer = HistoryWriter(
-            folder, files, options, connection=writing, executor=merging, clock=clock, monitoring=monitoring
+            folder,
+            files,
+            options,
+            connection=writing,
+            writing=threads[0],
+            merging=threads[1],
+            clock=clock,
+            monitoring=monitoring,
         )
         yield backend, writer
         await writer.finish()

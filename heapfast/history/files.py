@@ -164,6 +164,10 @@ class FileSet:
         """Stamp of the newest batch on disk, 0 when there is none."""
         return max((file.last_ns for file in self.files), default=0)
 
+    def has(self, timestamp_ns: int) -> bool:
+        """Whether a batch of that stamp is on disk, or would lie between two that are in one file."""
+        return any(file.first_ns <= timestamp_ns <= file.last_ns for file in self.files)
+
     def replace(self, old: Sequence[HistoryFile], new: Sequence[HistoryFile]) -> None:
         """Takes files out and others in, in one step; the old ones wait for take_deletable."""
         gone = set(old)

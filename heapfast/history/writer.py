@@ -12,7 +12,6 @@ Never   waits for a disk on the loop, or holds more than two batches
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -51,7 +50,8 @@ class HistoryWriter:
         options: EmbeddedOptions,
         *,
         connection: duckdb.DuckDBPyConnection,
-        executor: Executor,
+        writing: Executor,
+        merging: Executor,
         clock: Clock,
         monitoring: HistoryMonitoring,
     ) -> None:
@@ -59,12 +59,16 @@ class HistoryWriter:
         self._files = files
         self._options = options
         self._connection = connection
-        self._executor = executor
+        self._writing = writing
+        self._merging = merging
         self._clock = clock
         self._monitoring = monitoring
         self._waiting: deque[Batch] = deque()
         self._has_work = asyncio.Event()
+        self._has_written = asyncio.Event()
         self._failing: set[str] = set()
+        #: Stamp of the batch written last: its hour is not over. Until one is, that of the newest file.
+        self._newest_ns = files.last_ns
 
     def take(self, batch: Batch) -> None:
         """Takes a new batch."""
@@ -75,13 +79,27 @@ class HistoryWriter:
         self._has_work.set()
 
     async def run(self) -> None:
-        """Writes what comes, until cancelled."""
+        """Writes what comes, and looks after the files meanwhile, until cancelled."""
+        maintaining = asyncio.create_task(self._maintain_on(), name="history files")
+        try:
+            while True:
+                await self._has_work.wait()
+                self._has_work.clear()
+                await self.finish()
+                self._has_written.set()
+        finally:
+            maintaining.cancel()
+            await asyncio.gather(maintaining, return_exceptions=True)
+
+    async def _maintain_on(self) -> None:
+        # Beside the writing: an hour of a large cluster takes longer to merge than a batch may wait.
         while True:
-            await self._has_work.wait()
-            self._has_work.clear()
-            while self._waiting:
-                await self.write(self._waiting.popleft())
-            await self.maintain()
+            await self._has_written.wait()
+            self._has_written.clear()
+            try:
+                await self.maintain()
+            except Exception:
+                log.exception("BUG: history's files could not be looked after")
 
     async def finish(self) -> None:
         """Writes what still waits."""
@@ -90,24 +108,26 @@ class HistoryWriter:
 
     async def write(self, batch: Batch) -> None:
         """Writes one batch. One that cannot be written is gone from history."""
-        if batch.timestamp_ns <= self._files.last_ns:
-            # A restart goes over times that are on disk already.
+        if self._files.has(batch.timestamp_ns):
+            # A restart goes over times that are on disk already, and so does a clock that was put back. Only these:
+            # a clock that was years ahead for a moment must not end history for years.
             return
         done = await self._try("write", lambda: (parts.write_part(self._folder, batch),))
         if done is None:
             self._monitoring.dropped.labels("failed").inc()
             return
         self._monitoring.batches.inc()
+        self._newest_ns = batch.timestamp_ns
         if done[0] is not None:
             self._files.replace([], [done[0]])
         self._measure()
 
     async def maintain(self) -> None:
         """Merges, thins and deletes what is due."""
-        this_hour_ns = self._files.last_ns // HOUR_NS * HOUR_NS
+        this_hour_ns = self._newest_ns // HOUR_NS * HOUR_NS
         for hour_ns in sorted({file.hour_ns for file in self._files.files if file.is_part}):
             files = [file for file in self._files.files if file.hour_ns == hour_ns and not file.thin_ns]
-            if hour_ns < this_hour_ns:
+            if hour_ns != this_hour_ns:
                 await self._merge(files, is_part=False)
                 continue
             single = [file for file in files if file.is_part and file.first_ns == file.last_ns]
@@ -173,7 +193,7 @@ class HistoryWriter:
         """Whether a file is what its name says: nothing damaged is merged into what is not."""
         if self._files.is_checked(file):
             return True
-        why = await self._in_thread(lambda: find_fault(file))
+        why = await self._in_thread(self._merging, lambda: find_fault(file))
         if why is None:
             self._files.note_checked(file)
         elif self._files.drop_bad(file, why):
@@ -183,7 +203,7 @@ class HistoryWriter:
     async def _try(self, work: str, function: Callable[[], ResultT]) -> ResultT | None:
         started = self._clock.monotonic()
         try:
-            result = await self._in_thread(function)
+            result = await self._in_thread(self._writing if work == "write" else self._merging, function)
         except (OSError, duckdb.Error, MemoryError) as error:
             self._monitoring.failures.labels(work).inc()
             if work not in self._failing:
@@ -196,15 +216,17 @@ class HistoryWriter:
         self._monitoring.work_seconds.labels(work).observe(self._clock.monotonic() - started)
         return result
 
-    async def _in_thread(self, function: Callable[[], ResultT]) -> ResultT:
-        future = asyncio.get_running_loop().run_in_executor(self._executor, function)
+    async def _in_thread(self, executor: Executor, function: Callable[[], ResultT]) -> ResultT:
+        future = asyncio.get_running_loop().run_in_executor(executor, function)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             # What a thread has begun to write is not left to itself.
-            with contextlib.suppress(duckdb.Error):
+            if executor is self._merging:
                 self._connection.interrupt()
             await asyncio.wait([future])
+            if not future.cancelled():
+                future.exception()  # looked at, for nobody else asks for it any more
             raise
 
     def _measure(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from heapfast.catalog.keys import Kind
 from heapfast.errors import ConfigError, HistoryTooLarge
-from heapfast.history import embedded
+from heapfast.history import embedded, parts
 from heapfast.history.backend import CHUNK_POINTS, Entity
 from heapfast.history.files import HOUR_NS, Stopped, find_fault
 from heapfast.history.options import EmbeddedOptions
@@ -142,6 +142,22 @@ async def test_a_crash_between_merging_and_deleting_shows_nothing_twice(tmp_path
         await check_series(store)
         await store.writer.maintain()
         assert len(store.files()) == 2
+        await check_series(store)
+
+
+async def test_a_clock_that_was_ahead_for_a_moment_does_not_end_history(tmp_path: Path) -> None:
+    folder = tmp_path / "history"
+    ahead = 365 * 24 * 60
+    async with kept(folder) as store:
+        await store.batch(ahead)
+        oracle = store.oracle
+    async with kept(folder, oracle=oracle) as store:
+        for i in range(3):
+            await store.batch(i)
+            await store.writer.maintain()
+        # The year ahead is over as an hour, this hour is not.
+        assert [name[:4] for name in store.files()] == ["2018", "part", "part", "part"]
+        oracle.samples.sort(key=lambda sample: sample.timestamp_ns)
         await check_series(store)
 
 
@@ -306,8 +322,35 @@ async def test_a_slow_disk_costs_the_oldest_batches_that_wait(tmp_path: Path) ->
         while store.count("heapfast_history_batches_total") < MAX_WAITING:
             await asyncio.sleep(0.001)
         writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
         assert store.count("heapfast_history_dropped_batches_total", reason="slow") == 2
         assert [int(name.split("-")[1]) for name in store.files()] == [T0_NS + i * STEP_NS for i in (2, 3)]
+
+
+async def test_batches_are_written_while_an_hour_is_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release, begun = threading.Event(), threading.Event()
+
+    def merge(*given: object, **more: object) -> None:
+        begun.set()
+        release.wait()
+        raise OSError("enough")
+
+    monkeypatch.setattr(parts, "merge", merge)
+    async with kept(tmp_path / "history") as store:
+        await store.batch(0)
+        running = asyncio.create_task(store.writer.run())
+        for i in (60, 61, 62, 63):
+            await store.batch(i, written=False)
+            store.writer.take(store.cluster.store.newest)
+            while store.count("heapfast_history_batches_total") < i - 58:
+                await asyncio.sleep(0.001)
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
+        release.set()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert store.count("heapfast_history_dropped_batches_total", reason="slow") == 0
+        assert len(store.files()) == 5
 
 
 async def test_what_waits_at_the_end_is_written(tmp_path: Path) -> None:
