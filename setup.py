@@ -49,6 +49,10 @@ EXTENSIONS = [
     "heapfast._unpack",
     "heapfast._stored",
     "heapfast._restore",
+    "heapfast._snapshot",
+    "heapfast._grouping",
+    "heapfast._percentile",
+    "heapfast._aggregate",
     # 7: answers as bytes
     "heapfast.render._json",
     "heapfast.render._order",
@@ -56,6 +60,7 @@ EXTENSIONS = [
     "heapfast.render._series",
     "heapfast.render._export",
     "heapfast.render._exposition",
+    "heapfast.render._query",
     "heapfast.render._usage",
     "heapfast.render._indent",
     "heapfast.render._fragments",

@@ -30,6 +30,7 @@ BENCHES: Final = (
     "lists",
     "k8s_lists",
     "sinks",
+    "query",
     "auth",
     "history",
     "stores",

@@ -37,6 +37,7 @@ cdef struct packed_t:
     uint32_t n_words
     block_t* block             # owned; (n + 63) // 64 of them
     uint64_t* bits             # owned; n_words, and one more so that a number may be read across the end
+    packed_t* next             # of the columns that were dropped while somebody read them; see _ring.pxd
 
 
 cdef int pack_column(

@@ -10,15 +10,21 @@ from heapfast._pack cimport packed_t
 from heapfast._types cimport N_KINDS, N_METRICS, int64_t, uint8_t, uint32_t, uint64_t
 
 
-# A closed batch, packed. Filled by the closing thread, afterwards only ever dropped column by column.
+# A closed batch, packed. Filled by the closing thread, afterwards only ever dropped column by column. Who reads columns
+# in a thread has it pinned, by pin and unpin with the GIL: what is dropped meanwhile goes with the last pin.
 cdef class Packed:
     cdef:
         readonly int64_t timestamp_ns
         readonly uint64_t seq
         readonly bint is_short              # still has all its columns
         packed_t* column[N_KINDS][N_METRICS]     # owned; NULL = nobody had it, or dropped
+        packed_t* dropped                        # owned; a list by `next`; NULL when nobody reads
+        uint32_t n_pins
 
+    cdef void pin(self) noexcept
+    cdef void unpin(self) noexcept
     cdef void _drop(self, int kind, int m) noexcept
+    cdef void _free_dropped(self) noexcept
     cdef void drop_short(self, const uint8_t* is_long) noexcept
     cdef size_t nbytes(self) noexcept
 

@@ -2,7 +2,7 @@
 
 In      closed batches, each with its packed predecessor
 Out     series of one slot, oldest first
-Callers _core; _closing makes the packed batches
+Callers _core; _closing makes the packed batches, _snapshot pins them
 Source  spec/heapster-pipeline.md 6.1 for retention: at the moment a batch comes in, others go whose
         timestamp is not strictly later than now minus their span; the newest always stays
 """
@@ -10,7 +10,7 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.stdlib cimport free
 
 from heapfast._batch cimport Batch
-from heapfast._pack cimport packed_clear, packed_has, packed_nbytes, packed_samples, packed_value
+from heapfast._pack cimport packed_clear, packed_has, packed_nbytes, packed_samples, packed_t, packed_value
 from heapfast._types cimport N_KINDS, N_METRICS, absent_i64, int64_t, uint8_t, uint32_t, uint64_t
 
 
@@ -21,12 +21,31 @@ cdef class Packed:
         for kind in range(N_KINDS):
             for m in range(N_METRICS):
                 self._drop(kind, m)
+        self._free_dropped()
+
+    cdef void pin(self) noexcept:
+        self.n_pins += 1
+
+    cdef void unpin(self) noexcept:
+        self.n_pins -= 1
+        if self.n_pins == 0:
+            self._free_dropped()
 
     cdef void _drop(self, int kind, int m) noexcept:
         if self.column[kind][m] != NULL:
-            packed_clear(self.column[kind][m])
-            free(self.column[kind][m])
+            self.column[kind][m].next = self.dropped
+            self.dropped = self.column[kind][m]
             self.column[kind][m] = NULL
+            if self.n_pins == 0:
+                self._free_dropped()
+
+    cdef void _free_dropped(self) noexcept:
+        cdef packed_t* column
+        while self.dropped != NULL:
+            column = self.dropped
+            self.dropped = column.next
+            packed_clear(column)
+            free(column)
 
     cdef void drop_short(self, const uint8_t* is_long) noexcept:
         cdef int kind, m

@@ -26,6 +26,7 @@ from heapfast import __version__
 from heapfast._core import Store
 from heapfast.api.app import create_app
 from heapfast.api.host import Host
+from heapfast.api.query_limits import QueryLimits
 from heapfast.api.secure_state import Signs
 from heapfast.api.state import HistoryLimits, State
 from heapfast.auth.client_cert import ClientRule
@@ -347,6 +348,9 @@ async def build(
                 return f"the API server's list of {', '.join(waiting)} is not complete"
             return None if warm is None or warm.is_settled else "what was kept over the restart is not served yet"
 
+        query_limits = QueryLimits(
+            options.query.max_rows, options.query.max_samples, options.query.timeout_ns / NS_PER_SECOND
+        )
         state = State(
             store=store,
             pods=pods,
@@ -366,6 +370,7 @@ async def build(
                 max_points=options.history.max_points, timeout_seconds=options.history.timeout_ns / NS_PER_SECOND
             ),
             executor=executor,
+            query_limits=query_limits,
         )
         hosts: list[Host] = []
         if options.api.enabled:
@@ -393,6 +398,7 @@ async def build(
                     clock=clock,
                     registry=registry,
                     executor=executor,
+                    query_limits=query_limits,
                 ),
                 access,
                 kube_monitoring,

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from heapfast._core import Store
     from heapfast.api.metrics_server_monitoring import MetricsServerMonitor
+    from heapfast.api.query_limits import QueryLimits
     from heapfast.api.targets import Targets
     from heapfast.clock import Clock
     from heapfast.config.options import AuthOptions, SecureOptions
@@ -75,6 +76,7 @@ class Served:
     clock: Clock
     registry: CollectorRegistry
     executor: Executor
+    query_limits: QueryLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,7 @@ async def build_secure_port(
             port=options.port,
             registry=served.registry,
             executor=served.executor,
+            query_limits=served.query_limits,
             enable_custom_metrics=options.enable_custom_metrics,
         )
     )

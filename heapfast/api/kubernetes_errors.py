@@ -2,7 +2,8 @@
 
 In      what was asked, what went wrong
 Out     KubernetesError around a Status
-Callers secure_router.py, kubernetes_responders.py, metrics_k8s_io.py, paging.py, custom_metrics.py, discovery.py;
+Callers secure_router.py, kubernetes_responders.py, metrics_k8s_io.py, paging.py, custom_metrics.py, discovery.py,
+        query.py;
         errors.py turns foreign exceptions into these
 Source  spec/metrics-k8s-io.md section 8; wording of refusals: 11.3; of custom metrics: 20.1
 Never   renders, or sees a request
@@ -36,6 +37,18 @@ class KubernetesError(HeapfastError):
 
 def bad_request(message: str) -> KubernetesError:
     return KubernetesError(Status(400, "BadRequest", message))
+
+
+def unavailable(message: str) -> KubernetesError:
+    return KubernetesError(Status(503, "ServiceUnavailable", message))
+
+
+def not_acceptable(message: str) -> KubernetesError:
+    return KubernetesError(Status(406, "NotAcceptable", message))
+
+
+def timed_out(message: str) -> KubernetesError:
+    return KubernetesError(Status(504, "Timeout", message))
 
 
 def no_such_route() -> KubernetesError:

@@ -23,6 +23,8 @@ from heapfast.api.historical import Aggregates, Historical
 from heapfast.api.metrics_v1alpha1 import MetricsV1Alpha1
 from heapfast.api.model import Model
 from heapfast.api.monitoring import HttpMonitor
+from heapfast.api.query import QUERY, QUERY_PREFIX, Query
+from heapfast.api.query_openapi import OPENAPI_PATH, put_query_document
 from heapfast.api.responders import Responders, plain
 from heapfast.api.router import Router
 from heapfast.api.self_metrics import SelfMetrics
@@ -166,6 +168,12 @@ def build_router(state: State, responders: Responders, monitor: HttpMonitor) -> 
     exposition = monitor.handler(CLUSTER_METRICS.counted)
     cluster_metrics = ClusterMetrics(state.store, state.pods, responders.run, exposition)
     router.add_exact(CLUSTER_METRICS.path, plain(cluster_metrics.metrics))
+
+    query = Query(state.store, state.pods, state.nodes, state.query_limits)
+    router.add_prefix(QUERY_PREFIX)
+    for path in QUERY:
+        router.add(QUERY_PREFIX + path, plain(query.query))
+    router.add_exact(OPENAPI_PATH, plain(put_query_document))
 
     debug = Debug(state)
     router.add_exact(DEBUG_TARGETS.path, plain(debug.targets))

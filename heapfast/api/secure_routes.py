@@ -14,12 +14,16 @@ from typing import Final, NamedTuple
 from heapfast.api.accept import JSON, OFFERED, OFFERED_LIST
 from heapfast.api.cluster_metrics import CLUSTER_METRICS_PATH, ClusterMetrics
 from heapfast.api.custom_metrics import CustomMetrics, api_resources
-from heapfast.api.discovery import METRICS_RESOURCES, ApiGroup, Discovery, Version, root_index
+from heapfast.api.discovery import METRICS_RESOURCES, ApiGroup, ApiResource, Discovery, Version, root_index
 from heapfast.api.kubernetes_monitoring import KubernetesMonitor, RouteLabels
 from heapfast.api.kubernetes_responders import KubernetesResponders
 from heapfast.api.metrics_k8s_io import MetricsK8sIo
 from heapfast.api.openapi import OpenApi
 from heapfast.api.probes import Probes
+from heapfast.api.query import GROUP_NAME as QUERY_GROUP
+from heapfast.api.query import QUERY, QUERY_PREFIX, Query
+from heapfast.api.query_openapi import OPENAPI_PATH as QUERY_OPENAPI_PATH
+from heapfast.api.query_openapi import put_query_document
 from heapfast.api.responders import plain
 from heapfast.api.secure_router import SecureRouter
 from heapfast.api.secure_state import SecureState
@@ -57,6 +61,8 @@ CUSTOM_RESOURCES: Final = (
     Route("/namespaces/{namespace}/{resource}/{name}/{metric}", "others", False, "others", "resource"),
     Route("/{resource}/{name}/{metric}", "others", False, "others", "resource"),
 )
+
+QUERY_RESOURCES: Final = (ApiResource("query", "QueryResult", True, ("list",)),)
 
 GROUPS_PATH: Final = "/apis"
 GROUP_PATH: Final = f"/apis/{GROUP}"
@@ -108,6 +114,9 @@ def build_router(
     router.add_exact(CLUSTER_METRICS_PATH, plain(cluster_metrics.metrics))
     _add_openapi(router, state)
     _add_why(router, state)
+    # Known to who asks for it, so that it can be registered; but /apis says what metrics-server's does.
+    _add_discovery(router, responders, discovery, ApiGroup(QUERY_GROUP, ("v1",), QUERY_RESOURCES))
+    _add_query(router, state)
     index.append(f"{OPENAPI_V3_PATH}/")
     for path in INDEX_PATHS:
         router.add_exact(path, plain(root_index(index, 200)))
@@ -121,6 +130,13 @@ def _add_why(router: SecureRouter, state: SecureState) -> None:
     router.add_prefix(WHY_PREFIX)
     for route in WHY:
         router.add(WHY_PREFIX + route.path, plain(getattr(why, route.handler)))
+
+
+def _add_query(router: SecureRouter, state: SecureState) -> None:
+    query = Query(state.store, state.running, state.nodes, state.query_limits)
+    for path in QUERY:
+        router.add(QUERY_PREFIX + path, plain(query.query))
+    router.add_exact(QUERY_OPENAPI_PATH, plain(put_query_document))
 
 
 def _add_discovery(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry
 
 from heapfast import __version__
+from heapfast.api.query_limits import QueryLimits
 from heapfast.api.targets import Targets, no_targets
 from heapfast.store.requirement import Selector
 
@@ -79,6 +80,7 @@ class SecureState:
         executor: for work of more than a millisecond; None for the loop's own.
         version: as GET /version shows it.
         enable_custom_metrics: serve custom.metrics.k8s.io, too.
+        query_limits: what a question to /apis/heapfast/v1 may cost.
     """
 
     store: Store
@@ -102,3 +104,4 @@ class SecureState:
     executor: Executor | None = None
     version: str = __version__
     enable_custom_metrics: bool = False
+    query_limits: QueryLimits = field(default_factory=QueryLimits)

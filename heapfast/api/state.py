@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from heapfast import __version__
 from heapfast._core import Store
+from heapfast.api.query_limits import QueryLimits
 from heapfast.api.targets import Targets, no_targets
 from heapfast.auth.client_cert import ClientRule
 from heapfast.clock import Clock
@@ -62,6 +63,7 @@ class State:
         history_limits: of one question to it, and of the model's aggregates.
         executor: for work of more than a millisecond; None for the loop's own.
         version: as GET /version shows it.
+        query_limits: what a question to /apis/heapfast/v1 may cost.
     """
 
     store: Store
@@ -81,3 +83,4 @@ class State:
     history_limits: HistoryLimits = field(default_factory=lambda: HistoryLimits())
     executor: Executor | None = None
     version: str = __version__
+    query_limits: QueryLimits = field(default_factory=QueryLimits)

@@ -34,6 +34,7 @@ from heapfast.config.options import (
     LabelOptions,
     LogOptions,
     Options,
+    QueryOptions,
     ScrapeOptions,
     SecureOptions,
     SinkOptions,
@@ -89,6 +90,7 @@ def build_options(argv: Sequence[str], environment: Mapping[str, str]) -> Option
         store=_store(arguments, source, secure, findings),
         labels=labels,
         api=api,
+        query=_query(values, findings),
         tls=tls,
         secure=secure,
         auth=build_auth(arguments, findings),
@@ -223,6 +225,19 @@ def _tls(values: Mapping[str, Any], findings: Findings) -> TlsOptions:
     if values["allowed-users"] and not client_ca:
         findings.note("allowed-users", "nobody is checked without --tls-client-ca")
     return TlsOptions(cert_file=cert, key_file=key, client_ca_file=client_ca, allowed_users=values["allowed-users"])
+
+
+def _query(values: Mapping[str, Any], findings: Findings) -> QueryOptions:
+    for flag in ("query-max-rows", "query-max-samples"):
+        if values[flag] < 1:
+            findings.refuse(flag, values[flag], "at least 1")
+    if values["query-timeout"] <= 0:
+        findings.refuse("query-timeout", format_duration(values["query-timeout"]), "more than 0s")
+    return QueryOptions(
+        max_rows=values["query-max-rows"],
+        max_samples=values["query-max-samples"],
+        timeout_ns=values["query-timeout"],
+    )
 
 
 def _log(values: Mapping[str, Any]) -> LogOptions:

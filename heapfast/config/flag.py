@@ -36,6 +36,7 @@ class Group(Enum):
     SCRAPING = "heapfast's own: scraping"
     SINKS = "heapfast's own: sinks"
     SECURE_APIS = "heapfast's own: what the secure port serves beside metrics.k8s.io"
+    QUERIES = "heapfast's own: queries"
     LOGGING = "Logging"
     IGNORED = "Accepted and without effect, which is noted at start"
     OTHER = "Other"

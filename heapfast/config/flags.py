@@ -79,6 +79,11 @@ def _own_flags() -> list[Flag]:
         " need the summary: --summary-resolution, or kubernetes.summary_api.",
     )
 
+    table.group = Group.QUERIES
+    table.integer("query-max-rows", 100_000, "Longest answer of /apis/heapfast/v1/query: groups times buckets.")
+    table.integer("query-max-samples", 20_000_000, "Samples that its percentiles may have in memory, 8 bytes each.")
+    table.duration("query-timeout", 10, "Longest time to answer it.")
+
     table.group = Group.OTHER
     table.switch("version", "Print the version and exit.")
     table.switch("help", "Print this and exit.")

@@ -151,6 +151,20 @@ class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
     model_enabled: bool
 
 
+class QueryOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What one question to /apis/heapfast/v1/query may cost.
+
+    Attributes:
+        max_rows: of an answer.
+        max_samples: in memory at a time, for percentiles.
+        timeout_ns: longest time to answer.
+    """
+
+    max_rows: int
+    max_samples: int
+    timeout_ns: int
+
+
 class SniPair(msgspec.Struct, frozen=True, kw_only=True):
     """A serving certificate for some names.
 
@@ -302,6 +316,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreOptions
     labels: LabelOptions
     api: ApiOptions
+    query: QueryOptions
     tls: TlsOptions
     secure: SecureOptions | None
     auth: AuthOptions

@@ -28,6 +28,8 @@ class Postings(Protocol):
     def node_of(self, slot: int) -> str: ...
     def labels_of(self, slot: int) -> dict[str, str]: ...
     def select(self, selector: Selector = (), namespace: str | None = None, node: str | None = None) -> BitMap: ...
+    def values_of(self, key: str) -> list[str]: ...
+    def having(self, key: str, value: str) -> BitMap: ...
 
 
 class _LabelSet:
@@ -101,6 +103,16 @@ class PostingIndex:
             KeyError: it is not in the index.
         """
         return dict(self._set_of(slot).labels)
+
+    def values_of(self, key: str) -> list[str]:
+        """Return every value of a label, in no order."""
+        postings = self._keys.get(key)
+        return list(postings.values) if postings else []
+
+    def having(self, key: str, value: str) -> BitMap:
+        """Return the slots with a label: the index's own bitmap, which goes on changing."""
+        postings = self._keys.get(key)
+        return _slots(postings.values.get(value) if postings else None)
 
     def put(self, slot: int, namespace: str, labels: Mapping[str, str], node: str = "") -> None:
         """Enter an entity, or replace what is known of it. Costs O(its labels).
@@ -248,6 +260,14 @@ class Subset:
     def labels_of(self, slot: int) -> dict[str, str]:
         """See PostingIndex."""
         return self._index.labels_of(slot)
+
+    def values_of(self, key: str) -> list[str]:
+        """Return those of the whole index: some may have none of these slots."""
+        return self._index.values_of(key)
+
+    def having(self, key: str, value: str) -> BitMap:
+        """Return those of the whole index: some may be none of these."""
+        return self._index.having(key, value)
 
     def select(self, selector: Selector = (), namespace: str | None = None, node: str | None = None) -> BitMap:
         """See PostingIndex."""

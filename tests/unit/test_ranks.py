@@ -76,6 +76,10 @@ CORE = frozenset(
         "_unpack",
         "_stored",
         "_restore",
+        "_snapshot",
+        "_grouping",
+        "_percentile",
+        "_aggregate",
     )
 )
 

@@ -35,6 +35,7 @@ def test_the_overlays_are_the_documented_ones() -> None:
         "heapster",
         "high-availability",
         "insecure-kubelets",
+        "query",
         "summary",
         "usage-keys",
     }

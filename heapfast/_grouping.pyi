@@ -1,0 +1,30 @@
+from array import array
+from collections.abc import Iterable, Sequence
+
+from heapfast._batch import Batch
+
+BY_NAMESPACE: int
+BY_NODE: int
+BY_POD: int
+BY_CONTAINER: int
+BY_LABEL: int
+MAX_LABEL_KEYS: int
+
+class Grouping:
+    newest: Batch
+    kind: int
+    n_groups: int
+    n_slots: int
+    is_single: bool
+    def __init__(
+        self,
+        batch: Batch,
+        kind: int,
+        keys: Sequence[int] = (),
+        labels: Sequence[Sequence[tuple[bytes, array[int]]]] = (),
+        objects: array[int] | None = None,
+        conditions: Iterable[tuple[int, bytes, bool]] = (),
+    ) -> None: ...
+    def make(self) -> None: ...
+    def narrow(self, groups: array[int]) -> None: ...
+    def texts(self, group: int) -> list[bytes | None]: ...

@@ -1,0 +1,270 @@
+"""/apis/heapfast/v1/query: sums, averages and percentiles over selectors and windows, from memory.
+
+In      a question in the query's parameters, see query/question.py
+Out     rows of JSON, CSV or Arrow; failures as Kubernetes' Status, on both ports
+Callers routes.py and secure_routes.py
+Source  docs/query.md, which is ours
+Never   holds the loop: it takes references to batches there, a thread of its own does the work
+
+On the secure port a SubjectAccessReview asks for `list query.heapfast`, in the namespace of the path or in all: below
+`/namespaces/NAME/` nothing outside that namespace is looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from array import array
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import falcon.asgi
+
+from heapfast._aggregate import Aggregate, Cancelled, TooManySamples
+from heapfast._core import Store
+from heapfast._grouping import Grouping
+from heapfast._snapshot import Snapshot
+from heapfast.api.kubernetes_errors import method_not_allowed, not_acceptable, timed_out, unavailable
+from heapfast.api.kubernetes_responders import put_error
+from heapfast.api.negotiation import accepts_gzip_element, compress, quality_of
+from heapfast.api.query_limits import QueryLimits
+from heapfast.api.request import Request
+from heapfast.api.responders import JSON
+from heapfast.catalog.keys import Kind
+from heapfast.catalog.metrics import BY_NAME
+from heapfast.errors import HeapfastError, QueryError
+from heapfast.query.question import Question, parse_question
+from heapfast.render._query import render_csv_rows, render_json_rows
+from heapfast.render.arrow import ARROW_TYPE, has_arrow, render_arrow_rows
+from heapfast.store.index import Postings
+from heapfast.units import NS_PER_SECOND
+
+GROUP_NAME: Final = "heapfast"
+QUERY_PREFIX: Final = f"/apis/{GROUP_NAME}/v1"
+#: Below it: of all namespaces, of one.
+QUERY: Final = ("/query", "/namespaces/{namespace}/query")
+#: By format.
+TYPES: Final = {"json": JSON, "csv": "text/csv; charset=utf-8", "arrow": ARROW_TYPE}
+
+#: Values of a label that are read before the loop gets its turn: well below 1 ms.
+SLICE_VALUES: Final = 200
+#: Shorter answers are not worth compressing.
+COMPRESS_ABOVE_BYTES: Final = 8 * 1024
+
+
+class _Job:
+    """One question in its thread."""
+
+    def __init__(self, question: Question, snapshot: Snapshot, start_ns: int, end_ns: int, limits: QueryLimits) -> None:
+        self._question = question
+        self._snapshot = snapshot
+        self._start_ns = start_ns
+        self._end_ns = end_ns
+        self._limits = limits
+        self._aggregate: Aggregate | None = None
+        self._is_cancelled = False
+
+    def cancel(self) -> None:
+        """Make `run` end soon, with Cancelled. From the loop."""
+        self._is_cancelled = True
+        if self._aggregate is not None:
+            self._aggregate.cancel()
+
+    def run(self, objects: array[int] | None, labels: list[list[tuple[bytes, array[int]]]], form: str) -> bytes:
+        """Work it out and write it."""
+        question = self._question
+        grouping = Grouping(
+            self._snapshot.newest, question.kind, question.key_codes, labels, objects, question.conditions
+        )
+        grouping.make()
+        self._check_rows(min(grouping.n_groups, question.top or grouping.n_groups) * self._most_buckets())
+        # The best of the whole window are looked for first, and then their buckets.
+        aggregate = self._run(grouping, 0 if question.is_ordered else question.bucket_ns)
+        if not question.is_ordered:
+            order = aggregate.sorted()
+        else:
+            order = aggregate.best(question.top or grouping.n_groups, question.is_descending)
+            if question.bucket_ns:
+                grouping.narrow(order)
+                aggregate = self._run(grouping, question.bucket_ns)
+                order = array("I", range(len(order)))
+        columns = [*question.keys, "time", *(function.name for function in question.over)]
+        if form == "arrow":
+            functions = [function.name for function in question.over]
+            return render_arrow_rows(render_csv_rows(aggregate, order), question.keys, functions)
+        if form == "csv":
+            header = ",".join(_csv(column) for column in columns)
+            return f"{header}\n".encode() + render_csv_rows(aggregate, order)
+        head = json.dumps(self._described(aggregate))
+        return b"".join((head[:-1].encode(), b',"items":', render_json_rows(aggregate, order, columns), b"}\n"))
+
+    def _run(self, grouping: Grouping, bucket_ns: int) -> Aggregate:
+        question = self._question
+        self._aggregate = aggregate = Aggregate(
+            self._snapshot,
+            grouping,
+            across=question.across.compiled if question.across else None,
+            over=[function.compiled for function in question.over],
+            start_ns=self._start_ns,
+            end_ns=self._end_ns,
+            bucket_ns=bucket_ns,
+            is_rate=question.is_rate,
+            is_counter=question.is_counter,
+            max_samples=self._limits.max_samples,
+        )
+        if self._is_cancelled:
+            aggregate.cancel()
+        try:
+            aggregate.run()
+        except TooManySamples as error:
+            raise QueryError(f"{error}: ask for fewer, or raise --query-max-samples") from error
+        return aggregate
+
+    def _most_buckets(self) -> int:
+        bucket_ns = self._question.bucket_ns
+        return min(self._snapshot.n_ticks, (self._end_ns - self._start_ns) // bucket_ns + 2) if bucket_ns else 1
+
+    def _check_rows(self, n_rows: int) -> None:
+        if n_rows > self._limits.max_rows:
+            raise QueryError(
+                f"cannot answer with up to {n_rows} rows, the limit is {self._limits.max_rows}: ask for top=N, fewer "
+                "groups or larger buckets, or raise --query-max-rows"
+            )
+
+    def _described(self, aggregate: Aggregate) -> dict[str, Any]:
+        metric = BY_NAME.get(self._question.metric)
+        return {
+            "kind": "QueryResult",
+            "apiVersion": "heapfast/v1",
+            "metric": self._question.metric,
+            "unit": _unit(self._question, metric.unit if metric else ""),
+            "window": {
+                "first": _time(aggregate.oldest_ns) if aggregate.n_counted else None,
+                "last": _time(aggregate.newest_ns) if aggregate.n_counted else None,
+                "ticks": aggregate.n_counted,
+                "isComplete": not self._snapshot.is_cut,
+            },
+        }
+
+
+class Query:
+    """Responders of the routes; one for an app."""
+
+    def __init__(self, store: Store, pods: Postings, nodes: Postings, limits: QueryLimits) -> None:
+        self._store = store
+        self._pods = pods
+        self._nodes = nodes
+        self._limits = limits
+        # Its own thread, so that a long question keeps no batch from being closed; questions wait for each other.
+        self._executor: Executor = ThreadPoolExecutor(1, thread_name_prefix="query")
+
+    async def query(self, req: Request, resp: falcon.asgi.Response, namespace: str | None = None) -> None:
+        try:
+            if req.method not in ("GET", "HEAD"):
+                raise method_not_allowed()
+            question = parse_question(req.query(), namespace)
+            form = question.format or _preferred(req.first_header(b"accept"))
+            if form == "arrow" and not has_arrow():
+                raise not_acceptable(
+                    "Arrow needs the package pyarrow, which is not installed here: ask for json or csv"
+                )
+            body = await self._answer(req, question, form)
+        except HeapfastError as error:
+            put_error(req, resp, error)
+            return
+        resp.status = 200
+        resp.content_type = TYPES[form]
+        resp.set_header("vary", "Accept, Accept-Encoding")
+        if len(body) > COMPRESS_ABOVE_BYTES and accepts_gzip_element(req.first_header(b"accept-encoding")):
+            resp.set_header("content-encoding", "gzip")
+            body = await asyncio.get_running_loop().run_in_executor(self._executor, compress, body, "gzip")
+        resp.data = body
+
+    async def _answer(self, req: Request, question: Question, form: str) -> bytes:
+        newest = self._store.newest
+        if newest is None:
+            raise unavailable("no samples yet: the first batch is not closed")
+        metric = self._store.metric_id(question.metric)
+        if metric < 0:
+            raise QueryError(f"unknown metric {question.metric}: nothing has reported it")
+        end_ns = newest.timestamp_ns if question.end_ns is None else question.end_ns
+        if question.start_ns is not None:
+            start_ns = question.start_ns
+        else:
+            # Without a window the newest batch alone: it ends where the one before it does not reach.
+            start_ns = end_ns - question.window_ns if question.window_ns else newest.timestamp_ns - 1
+        snapshot = Snapshot(self._store, question.kind, metric, start_ns, question.is_rate)
+        job = _Job(question, snapshot, start_ns, end_ns, self._limits)
+        try:
+            async with asyncio.timeout(self._limits.timeout_seconds):
+                labels = [await self._labels(question.kind, key) for key in question.label_keys]
+                index = self._index(question.kind)
+                objects = None
+                if question.selector is not None:
+                    objects = index.select(question.selector).to_array()
+                return await self._in_thread(req, job, lambda: job.run(objects, labels, form))
+        except TimeoutError as error:
+            raise timed_out(
+                f"cannot answer within {self._limits.timeout_seconds:g} s: ask for a shorter window or fewer entities, "
+                "or raise --query-timeout"
+            ) from error
+        except Cancelled as error:
+            raise unavailable("the client has gone") from error
+
+    def _index(self, kind: Kind) -> Postings:
+        return self._pods if kind in (Kind.POD, Kind.POD_CONTAINER) else self._nodes
+
+    async def _labels(self, kind: Kind, key: str) -> list[tuple[bytes, array[int]]]:
+        """Every value of a label and who has it. What changes between two slices is as if it had been asked later."""
+        found = []
+        index = self._index(kind)
+        for n, value in enumerate(index.values_of(key)):
+            if n and n % SLICE_VALUES == 0:
+                await asyncio.sleep(0)
+            found.append((value.encode("utf-8", "replace"), index.having(key, value).to_array()))
+        return found
+
+    async def _in_thread(self, req: Request, job: _Job, work: Callable[[], bytes]) -> bytes:
+        """Run the work; whoever stops waiting for it, or hangs up, stops it."""
+        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
+        # Looked at, also when nobody waits for it any more.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        gone = asyncio.ensure_future(req.wait_gone())
+        try:
+            await asyncio.wait((future, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not future.done() and gone.result():
+                job.cancel()
+            return await future
+        except asyncio.CancelledError:
+            job.cancel()
+            raise
+        finally:
+            gone.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await gone
+
+
+def _preferred(accept: str) -> str:
+    """The format that a client wants most; JSON where it has no wish."""
+    wished = {form: quality_of(type_.partition(";")[0], accept) for form, type_ in TYPES.items()}
+    return max(wished, key=lambda form: (wished[form], form == "json"))
+
+
+def _unit(question: Question, unit: str) -> str:
+    """The unit of the metric's own values, which functions other than counts keep."""
+    if question.metric.startswith("cpu/") and not unit and "utilization" not in question.metric:
+        unit = "millicores" if "reservation" not in question.metric else ""
+    return f"{unit}/s" if question.is_rate and unit else unit
+
+
+def _time(time_ns: int) -> str:
+    seconds, ns = divmod(time_ns, NS_PER_SECOND)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{ns:09d}".rstrip("0") + "Z" if ns else f"{text}Z"
+
+
+def _csv(name: str) -> str:
+    return f'"{name}"' if "," in name else name

@@ -1,0 +1,7 @@
+from array import array
+from collections.abc import Iterable
+
+from heapfast._aggregate import Aggregate
+
+def render_json_rows(aggregate: Aggregate, groups: array[int], columns: Iterable[str]) -> bytes: ...
+def render_csv_rows(aggregate: Aggregate, groups: array[int]) -> bytes: ...
