@@ -15,7 +15,9 @@ from heapfast.process_tuning import (
     FREEZE_SECONDS,
     LAST_FREEZES,
     M_MMAP_THRESHOLD,
+    M_TRIM_THRESHOLD,
     MMAP_THRESHOLD_BYTES,
+    TRIM_THRESHOLD_BYTES,
     keep_collections_short,
     raise_file_limit,
     return_freed_memory,
@@ -34,7 +36,9 @@ def test_the_limit_of_open_files_is_raised(
     assert got == want
 
 
-def test_large_blocks_go_back_when_they_are_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_blocks_go_back_and_the_end_of_the_heap_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     told: list[tuple[int, int]] = []
 
     def mallopt(option: int, value: int) -> int:
@@ -43,7 +47,7 @@ def test_large_blocks_go_back_when_they_are_freed(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
     return_freed_memory()
-    assert told == [(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)]
+    assert told == [(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES), (M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES)]
 
 
 def test_a_c_library_without_the_switch_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
