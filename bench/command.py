@@ -15,10 +15,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from rich.table import Table
 
 from bench.figures import console
 from bench.progress import telling
+from bench.provenance import provenance
 from bench.records import write
 from bench.scenarios import SCENARIOS
 from heapfast.errors import ConfigError
@@ -131,6 +133,77 @@ def _compare(words: list[str], prog: str) -> int:
     return FAILED if results is None or results.failed else DONE
 
 
+def _curves(words: list[str], prog: str) -> int:
+    from bench.curves.measuring import CURVES
+    from bench.curves.records import CurveResults
+
+    parser = argparse.ArgumentParser(prog=prog, description="How cost grows. Whole daemons, so this takes a while.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(CURVES)} (default: all)")
+    parser.add_argument("--small", action="store_true", help="two small points each: shows that all run, says nothing")
+    parser.add_argument("--json", type=Path, help="file that the curves are put into, beside those that are there")
+    asked = parser.parse_args(words)
+    unknown = [name for name in asked.names if name not in CURVES]
+    if unknown:
+        raise ConfigError([f"got {', '.join(unknown)}, want {', '.join(CURVES)}"])
+    where = provenance()
+    results = CurveResults(provenance=where)
+    if asked.json and asked.json.exists():
+        results.curves = msgspec.json.decode(asked.json.read_bytes(), type=CurveResults).curves
+    with telling() as tell:
+        for name in asked.names or CURVES:
+            results.curves |= asyncio.run(CURVES[name](tell, is_small=asked.small))
+            if asked.json:
+                write(asked.json, results)
+    table = Table("curve", title="how cost grows", title_justify="left")
+    for column in ("series", "points", "highest over lowest"):
+        table.add_column(column)
+    for name, curve in results.curves.items():
+        for series, points in curve.series.items():
+            told = ", ".join(f"{x:,g}: {y:,g}" for x, y in points)
+            table.add_row(name, series, told, f"{curve.spread().get(series, 0.0):g}")
+    console().print(table)
+    return DONE
+
+
+def _work(words: list[str], prog: str) -> int:
+    from bench.work import counting
+    from bench.work.kernels import KERNELS
+
+    parser = argparse.ArgumentParser(prog=prog, description="Instructions of the hot kernels, by valgrind.")
+    parser.add_argument("names", nargs="*", metavar="KERNEL", help=f"of {', '.join(KERNELS)} (default: all)")
+    parser.add_argument("--record", action="store_true", help="write the counts down as those of this environment")
+    asked = parser.parse_args(words)
+    unknown = [name for name in asked.names if name not in KERNELS]
+    if unknown:
+        raise ConfigError([f"got {', '.join(unknown)}, want {', '.join(KERNELS)}"])
+    try:
+        counts = counting.count(asked.names or tuple(KERNELS))
+        if asked.record:
+            counting.record(counts)
+        verdicts = counting.judge(counts)
+    except counting.CannotCount as reason:
+        raise ConfigError([str(reason)]) from reason
+    table = Table("kernel", title=counting.environment(), title_justify="left")
+    for column in ("instructions", "written down", "ratio"):
+        table.add_column(column, justify="right")
+    for verdict in verdicts:
+        grown = " GROWN" if verdict.has_grown else ""
+        table.add_row(verdict.kernel, f"{verdict.counted:,}", f"{verdict.baseline:,}", f"{verdict.ratio:.3f}{grown}")
+    console().print(table)
+    return FAILED if any(verdict.has_grown for verdict in verdicts) else DONE
+
+
+def _report(words: list[str], prog: str) -> int:
+    from bench.records import write_readme
+    from bench.report import pages
+
+    argparse.ArgumentParser(prog=prog, description="Tables and charts of bench/results.").parse_args(words)
+    write_readme()
+    for path in pages.write_all():
+        console().print(f"written: {path}", soft_wrap=True)
+    return DONE
+
+
 def _scenarios(words: list[str], prog: str) -> int:
     argparse.ArgumentParser(prog=prog, description="The clusters that can be simulated, by name.").parse_args(words)
     table = Table("scenario", title="clusters, of bench/scenarios.py", title_justify="left")
@@ -156,5 +229,8 @@ COMMANDS: Final[dict[str, tuple[str, Callable[[list[str], str], int]]]] = {
     "micro": ("one stage at a time, in one process", _micro),
     "macro": ("the whole daemon under load, with its own counters", _macro),
     "compare": ("heapfast, metrics-server, Heapster or any other server in turns", _compare),
+    "curves": ("how cost grows with nodes, pods, history", _curves),
+    "work": ("instructions of the hot kernels, against those written down", _work),
+    "report": ("tables and charts of the results that are kept", _report),
     "scenarios": ("the clusters that can be simulated", _scenarios),
 }

@@ -9,9 +9,11 @@ Never   leaves a child behind
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -69,17 +71,24 @@ class ServerProcess:
 
     Args:
         log: a file for what it prints.
+        environ: what it gets beside this process's own.
     """
 
-    def __init__(self, argv: list[str], log: Path) -> None:
+    def __init__(self, argv: list[str], log: Path, environ: Mapping[str, str] | None = None) -> None:
         self._argv = argv
         self._log = log
+        self._environ = {**os.environ, **(environ or {})}
         self._process: asyncio.subprocess.Process
 
     async def __aenter__(self) -> ServerProcess:
         with self._log.open("wb") as out:
             self._process = await asyncio.create_subprocess_exec(
-                *self._argv, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+                *self._argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=self._environ,
+                start_new_session=True,
             )
         return self
 

@@ -2,14 +2,13 @@
 
 In      bench/results/micro.json and macro.json, whichever are there
 Out     the lines between README.md's markers
-Callers `python -m bench.records` rewrites README.md; bench/micro/command.py and bench/macro/daemon.py write the files
+Callers bench/command.py (`heapfast bench report`), bench/report; bench/micro and bench/macro write the files
 Source  budgets: design section 10; of a fetch, section 3; of the gate, bench/micro/auth.py
 Never   puts a figure there that is in no file
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,7 +19,7 @@ from bench.provenance import Provenance
 
 RESULTS: Final = Path(__file__).with_name("results")
 README: Final = Path(__file__).with_name("README.md")
-BEGIN: Final = "<!-- figures: written by python -m bench.records -->"
+BEGIN: Final = "<!-- figures: written by heapfast bench report -->"
 END: Final = "<!-- end of figures -->"
 
 
@@ -225,14 +224,15 @@ def lines(micro: MicroResults | None, macro: MacroResults | None) -> Iterator[st
         loads = [load for bench in micro.benches.values() for load in bench.load_averages]
         runs = max(len(bench.load_averages) for bench in micro.benches.values())
         yield ""
-        yield f"Stages: {_about(micro.provenance)}; {runs} runs, load average {spread(loads)}."
+        yield f"Stages: {about(micro.provenance)}; {runs} runs, load average {spread(loads)}."
     if macro:
         loads = [row["load_average"] for row in macro.scenarios]
         yield ""
-        yield f"Whole daemon: {_about(macro.provenance)}; one run, load average {spread(loads)}."
+        yield f"Whole daemon: {about(macro.provenance)}; one run, load average {spread(loads)}."
 
 
-def _about(where: Provenance) -> str:
+def about(where: Provenance) -> str:
+    """Where figures are from, in one line."""
     changed = " and changes" if where.is_modified else ""
     return (
         f"{where.taken[:10]}, commit {where.commit[:10]}{changed}, {where.cpu}, {where.cores} cores, "
@@ -240,7 +240,8 @@ def _about(where: Provenance) -> str:
     )
 
 
-def main() -> int:
+def write_readme() -> None:
+    """Puts the table between README.md's markers."""
     text = README.read_text()
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -248,8 +249,3 @@ def main() -> int:
         raise SystemExit(f"cannot write the figures: {README} has not both markers, {BEGIN} and {END}")
     table = "\n".join(lines(micro_results(), macro_results()))
     README.write_text(f"{before}{begin}\n{table}\n\n{end}{after}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

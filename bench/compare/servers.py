@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bench.load.profiles import Dialect
+from heapfast import _build
 from heapfast.errors import ConfigError
 
 _METRICS_SERVER_FLAGS: Final = (
@@ -98,6 +99,12 @@ class ServerSpec(msgspec.Struct, frozen=True, kw_only=True):
     def argv(self, places: Places) -> list[str]:
         values = msgspec.to_builtins(places)
         return [word.format(**values) for word in self.command]
+
+    def environ(self) -> dict[str, str]:
+        """What its process needs beside this one's: ours is the package that runs here, whatever the folder."""
+        if self.name not in OURS:
+            return {}
+        return {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(Path(_build.__file__).resolve().parents[1])}
 
     def shown_command(self) -> str:
         """The command line as it is written down: without anybody's folders."""

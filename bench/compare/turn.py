@@ -26,7 +26,7 @@ from bench.compare.newcomers import Newcomers, simulator_state
 from bench.compare.servers import Places, ServerSpec
 from bench.load.client import tls_context
 from bench.load.model import Age, Model, WrongAnswer, read_pod, read_pods
-from bench.load.plan import Endpoint, Kept, Plan, Question, Stream, StreamOutcome
+from bench.load.plan import NOTHING_ASKED, Endpoint, Kept, Plan, Question, Stream, StreamOutcome
 from bench.load.profiles import Dialect, pod_target, selector_target, streams_of
 from bench.load.runner import run_plan
 from bench.processes import Ports, ServerProcess, cpu_seconds_of, memory_of
@@ -56,7 +56,7 @@ class Routine(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         quiet_resolutions: so many resolutions nobody asks for anything.
-        load_seconds: how long clients ask.
+        load_seconds: how long clients ask; 0 = nobody does.
         profile: of the load.
         newcomers: pods that are replaced after the load, evenly over a resolution. Afterwards, since a slow server is
             asked for them more often.
@@ -191,7 +191,7 @@ async def _running(
         resolution_seconds=scenario.resolution_seconds,
     )
     started = time.monotonic()
-    async with ServerProcess(spec.argv(places), folder / "log") as process:
+    async with ServerProcess(spec.argv(places), folder / "log", spec.environ()) as process:
         yield _Server(endpoint, process.pid, process.check, started)
 
 
@@ -242,7 +242,6 @@ class _Turn:
         due = self._scenario.nodes * self._routine.quiet_resolutions
         if scrapes < due * 0.9 and not self._scenario.faults:
             raise WrongAnswer(f"{self._spec.name} made {scrapes} scrapes where {due} were due: it does not do the work")
-        self._tell(f"load: {self._routine.profile}")
         return await self._load(
             server=self._spec.name,
             round=number,
@@ -264,11 +263,12 @@ class _Turn:
             endpoint=self._server.endpoint, streams=self._streams(pods), seconds=routine.load_seconds, seed=routine.seed
         )
         asked = {question.target for stream in plan.streams for question in stream.questions}
+        self._tell(f"load: {routine.profile}")
         memory = _Highest(self._server.pid)
         watching = asyncio.create_task(memory.watch())
         cpu, began = self._cpu(), time.monotonic()
         try:
-            outcome = await run_plan(plan)
+            outcome = await run_plan(plan) if plan.streams else NOTHING_ASKED
             load_cpu, load_seconds = _less(self._cpu(), cpu), time.monotonic() - began
         finally:
             watching.cancel()
@@ -287,7 +287,7 @@ class _Turn:
                 **quiet,
                 "load_seconds": round(load_seconds, 3),
                 "load_cpu_seconds": load_cpu,
-                "load_rss_max_bytes": memory.rss_bytes if self._server.pid else None,
+                "load_rss_max_bytes": memory.rss_bytes or None,
                 "peak_rss_bytes": memory_of(self._server.pid).peak_rss_bytes if self._server.pid else None,
                 "streams": [msgspec.structs.replace(stream, kept=[]) for stream in outcome.streams],
                 "ages": ages_of(model, pods, kept) if kept else None,
@@ -302,7 +302,7 @@ class _Turn:
 
     def _streams(self, pods: list[Pod]) -> list[Stream]:
         dialect = self._spec.dialect
-        if dialect is Dialect.SCRAPER:
+        if dialect is Dialect.SCRAPER or not self._routine.load_seconds:
             return []
         targets = [pod_target(dialect, pod.workload.namespace, pod.name) for pod in pods]
         return [

@@ -136,3 +136,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     late_p99_ms: float
     late_max_ms: float
     queued: int
+
+
+#: Of a plan without streams, which nobody needs to run.
+NOTHING_ASKED: Final = Outcome(
+    streams=[], seconds=0.0, client_cpu_seconds=0.0, late_p99_ms=0.0, late_max_ms=0.0, queued=0
+)

@@ -1,0 +1,26 @@
+"""Curves that need no daemon, with two small points each."""
+
+import asyncio
+
+import pytest
+
+from bench.curves.measuring import CURVES
+
+
+@pytest.mark.parametrize(
+    ("name", "series"),
+    [
+        ("lists", {"JSON", "protobuf"}),
+        ("selectors", {"postings", "looking at every pod"}),
+        ("retention", {"history, packed", "resident memory, the fleet's own included"}),
+    ],
+)
+def test_a_curve_has_a_point_a_size(name: str, series: set[str]) -> None:
+    told: list[str] = []
+    ((_, curve),) = asyncio.run(CURVES[name](told.append, is_small=True)).items()
+    assert set(curve.series) == series
+    assert told
+    for points in curve.series.values():
+        assert len(points) == 2
+        assert points[0][0] < points[1][0]
+        assert all(y >= 0 for _, y in points)
