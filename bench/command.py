@@ -97,7 +97,10 @@ def _compare(words: list[str], prog: str) -> int:
         help="without questions (default %(default)s)",
     )
     parser.add_argument(
-        "--load-seconds", type=float, default=default.load_seconds, help="of the load (default %(default)s)"
+        "--load-seconds",
+        type=float,
+        default=default.load_seconds,
+        help="of the load; 0: nobody asks (default %(default)s)",
     )
     parser.add_argument("--newcomers", type=int, default=default.newcomers, help="pods replaced (default %(default)s)")
     parser.add_argument("--json", type=Path, help="file for the results")
@@ -105,8 +108,10 @@ def _compare(words: list[str], prog: str) -> int:
     servers = [parse_server(text) for text in asked.servers or ["heapfast"]]
     if len({spec.name for spec in servers}) < len(servers):
         raise ConfigError(["--server: two have one name"])
-    if asked.rounds < 1 or asked.quiet_resolutions < 1 or asked.load_seconds <= 0 or asked.newcomers < 0:
-        raise ConfigError(["--rounds, --quiet-resolutions and --load-seconds must be above 0, --newcomers not below"])
+    if asked.rounds < 1 or asked.quiet_resolutions < 1:
+        raise ConfigError(["--rounds and --quiet-resolutions must be above 0"])
+    if asked.load_seconds < 0 or asked.newcomers < 0:
+        raise ConfigError(["--load-seconds and --newcomers must not be below 0"])
     scenario = SCENARIOS[asked.scenario]
     if not scenario.tls:
         raise ConfigError([f"{scenario.name} is without TLS, and metrics.k8s.io is served with it alone"])

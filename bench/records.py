@@ -15,7 +15,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from bench.compare.rounds import CompareResults
+from bench.compare.summary import summarise
+from bench.curves.records import CurveResults
 from bench.provenance import Provenance
+
+#: Of nodes: below, what the daemon costs without any is most of a scrape's share.
+GROWTH_FROM: Final = 1_000
 
 RESULTS: Final = Path(__file__).with_name("results")
 README: Final = Path(__file__).with_name("README.md")
@@ -72,7 +78,22 @@ class Macro(NamedTuple):
     figure: str
 
 
-Place = Micro | Macro
+class Compared(NamedTuple):
+    """A figure of a server in a comparison, such as "age_p50"."""
+
+    scenario: str
+    server: str
+    figure: str
+
+
+class Growth(NamedTuple):
+    """How far the highest point of a curve is from its lowest, as a ratio."""
+
+    curve: str
+    series: str
+
+
+Place = Micro | Macro | Compared | Growth
 
 #: What is measured, its budget, and where the figures are.
 ROWS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
@@ -168,6 +189,26 @@ ROWS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
         ),
     ),
     ("memory at 5,000 nodes, newest values, MiB", "≤ 381 (400 MB)", (Macro("k8s-limit", "metrics-server", "rss_mib"),)),
+    (
+        "for how long the kubelet had a newer number than the one read, s, median: 100, 1,000, 5,000 nodes",
+        "≤ 2",
+        tuple(Compared(name, "heapfast", "overdue_p50") for name in ("hundred", "thousand", "k8s-limit")),
+    ),
+    (
+        "a new pod's first metric after its start, s, median and worst: 1,000 nodes",
+        "≤ 12",
+        tuple(Compared("thousand", "heapfast", figure) for figure in ("newcomer_p50", "newcomer_max")),
+    ),
+    (
+        "start of the process to its first answer, s: 100, 1,000, 5,000 nodes",
+        "≤ 2 after a restart",
+        tuple(Compared(name, "heapfast", "first_answer_seconds") for name in ("hundred", "thousand", "k8s-limit")),
+    ),
+    (
+        "cost of a scrape from 1,000 nodes on, highest over lowest: `/metrics/resource`, summary",
+        "≤ 1.15",
+        tuple(Growth("nodes", series) for series in ("/metrics/resource", "/stats/summary")),
+    ),
 )
 
 
@@ -202,6 +243,10 @@ def find(place: Place, micro: MicroResults | None, macro: MacroResults | None) -
     Raises:
         KeyError: the bench was run, and has no figure of this name.
     """
+    if isinstance(place, Compared):
+        return _compared(place)
+    if isinstance(place, Growth):
+        return _growth(place)
     if isinstance(place, Micro):
         measured = micro.benches.get(place.bench) if micro else None
         return spread(measured.figures[place.figure]) if measured else "-"
@@ -212,6 +257,27 @@ def find(place: Place, micro: MicroResults | None, macro: MacroResults | None) -
                 value = value[part]
             return spread([value])
     return "-"
+
+
+def _compared(place: Compared) -> str:
+    path = RESULTS / f"compare-{place.scenario}.json"
+    if not path.exists():
+        return "-"
+    results = msgspec.json.decode(path.read_bytes(), type=CompareResults)
+    for summary in summarise(results):
+        if summary.server == place.server:
+            value = getattr(summary, place.figure)
+            return "-" if value is None else spread([value])
+    return "-"
+
+
+def _growth(place: Growth) -> str:
+    path = RESULTS / "curves.json"
+    curves = msgspec.json.decode(path.read_bytes(), type=CurveResults).curves if path.exists() else {}
+    if place.curve not in curves:
+        return "-"
+    points = [y for x, y in curves[place.curve].series[place.series] if x >= GROWTH_FROM]
+    return spread([max(points) / min(points)]) if points else "-"
 
 
 def lines(micro: MicroResults | None, macro: MacroResults | None) -> Iterator[str]:

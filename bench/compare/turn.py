@@ -25,7 +25,7 @@ from yarl import URL
 from bench.compare.newcomers import Newcomers, simulator_state
 from bench.compare.servers import Places, ServerSpec
 from bench.load.client import tls_context
-from bench.load.model import Age, Model, WrongAnswer, read_pod, read_pods
+from bench.load.model import Age, Model, TooOld, WrongAnswer, read_pod, read_pods
 from bench.load.plan import NOTHING_ASKED, Endpoint, Kept, Plan, Question, Stream, StreamOutcome
 from bench.load.profiles import Dialect, pod_target, selector_target, streams_of
 from bench.load.runner import run_plan
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 ASK_SECONDS: Final = 0.25
 #: Between two questions for everything, which cost the server something.
 ASK_ALL_SECONDS: Final = 3.0
-START_SECONDS: Final = 240.0
+START_SECONDS: Final = 480.0
 REQUEST_SECONDS: Final = 60.0
 #: Reads of single pods whose ages are taken.
 FRESHNESS: Final = "freshness"
@@ -263,7 +263,8 @@ class _Turn:
             endpoint=self._server.endpoint, streams=self._streams(pods), seconds=routine.load_seconds, seed=routine.seed
         )
         asked = {question.target for stream in plan.streams for question in stream.questions}
-        self._tell(f"load: {routine.profile}")
+        if plan.streams:
+            self._tell(f"load: {routine.profile}")
         memory = _Highest(self._server.pid)
         watching = asyncio.create_task(memory.watch())
         cpu, began = self._cpu(), time.monotonic()
@@ -359,7 +360,10 @@ class _Turn:
         if not scenario.faults and not scenario.churn_per_minute:
             if len(usages) < len(self._model.cluster.pods):
                 return f"{len(usages)} of {len(self._model.cluster.pods)} pods"
-            self._model.check(usages, read_ms, oldest_ms=self._oldest_ms())
+            try:
+                self._model.check(usages, read_ms, oldest_ms=self._oldest_ms())
+            except TooOld as error:
+                return str(error)
         return ""
 
     async def _check_selectors(self, session: aiohttp.ClientSession) -> None:

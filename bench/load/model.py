@@ -53,6 +53,10 @@ class WrongAnswer(Exception):
     """A server that says what is not so is not measured."""
 
 
+class TooOld(WrongAnswer):
+    """A number that was right once: a server that is still catching up has some."""
+
+
 class _Container(msgspec.Struct):
     name: str
     usage: dict[str, str] = {}
@@ -163,7 +167,7 @@ class Model:
         if age is None:
             raise WrongAnswer(f"{where}: {usage.memory_bytes} bytes is at no sample what it uses")
         if age.since_sample_ms > oldest_ms:
-            raise WrongAnswer(f"{where}: the number is {age.since_sample_ms:.0f} ms old, want at most {oldest_ms:.0f}")
+            raise TooOld(f"{where}: the number is {age.since_sample_ms:.0f} ms old, want at most {oldest_ms:.0f}")
 
     def _teller(self, pod: Pod) -> int | None:
         """Which container's memory says when it was sampled; None when no container's does."""

@@ -37,7 +37,7 @@ def test_an_unknown_command_names_those_there_are(capsys: pytest.CaptureFixture[
         (["hundred", "--server", "heapfast", "--server", "heapfast"], "two have one name"),
         (["small"], "without TLS"),
         (["hundred", "--rounds", "0"], "must be above 0"),
-        (["hundred", "--load-seconds", "0"], "must be above 0"),
+        (["hundred", "--load-seconds=-1"], "must not be below 0"),
     ],
     ids=["unknown server", "twice", "no TLS", "no round", "no load"],
 )

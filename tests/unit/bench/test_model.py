@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.load.model import Model, Usage, WrongAnswer, read_pod, read_pods
+from bench.load.model import Model, TooOld, Usage, WrongAnswer, read_pod, read_pods
 from bench.load.quantity import parse_quantity
 from heapfast.sim import loads
 from heapfast.sim.cluster import Cluster, Pod
@@ -93,7 +93,7 @@ def test_a_wrong_number_is_found(wrong: object, says: str) -> None:
 
 
 def test_numbers_that_are_too_old_are_found() -> None:
-    with pytest.raises(WrongAnswer, match="ms old, want at most"):
+    with pytest.raises(TooOld, match="ms old, want at most"):
         MODEL.check(everything(NOW_MS), NOW_MS + 60_000, oldest_ms=50_000)
 
 

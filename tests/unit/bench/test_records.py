@@ -2,12 +2,14 @@
 
 import pytest
 
+from bench.curves.measuring import CURVES
 from bench.provenance import provenance
 from bench.records import (
     BEGIN,
     END,
     README,
     ROWS,
+    Growth,
     Macro,
     MacroResults,
     Measured,
@@ -79,6 +81,8 @@ def test_every_row_is_of_a_bench_and_a_scenario_that_exist() -> None:
         for place in places:
             if isinstance(place, Micro):
                 assert place.bench in BENCHES
+            elif isinstance(place, Growth):
+                assert place.curve in CURVES
             else:
                 assert place.scenario in SCENARIOS
 
