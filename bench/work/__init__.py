@@ -5,6 +5,6 @@ Out     counts; what has grown beyond baselines.json
 Callers bench/command.py (`heapfast bench work`), tests/work
 Never   depends on how busy the machine is, or what else runs on it
 
-Counts are the same to a thousandth in each run, on any machine of one kind: so they can be held in CI, where times
-cannot. What they do not see: cache misses, memory bandwidth, system calls, waiting.
+Counts are nearly the same in each run, on any machine of one kind: so they can be held in CI, where times cannot.
+What they do not see: cache misses, memory bandwidth, system calls, waiting.
 """

@@ -29,8 +29,9 @@ from bench.work.kernels import KERNELS
 from heapfast import _build, _core
 
 BASELINES: Final = Path(__file__).with_name("baselines.json")
-#: More than the noise of a count, and less than anybody would add on purpose without a word.
-TOLERANCE: Final = 0.05
+#: More than the noise of a count, and less than anybody would add on purpose without a word. The noise is a hundredth
+#: at most, but for lists: where memory is given out decides how often their buffers are copied, which has been 7 %.
+TOLERANCE: Final = 0.1
 TIMEOUT_SECONDS: Final = 300.0
 _CYTHON: Final = re.compile(rb"_cython_(\d+)_(\d+)")
 _MAJOR: Final = re.compile(r"(GCC|clang)\D*(?:\([^)]*\) |version )(\d+)")
