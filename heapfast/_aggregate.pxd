@@ -77,6 +77,7 @@ cdef class Aggregate:
 
     cdef _ordered(self, uint32_t at_most, bint by_value, bint descending)
     cdef int _prepare(self) noexcept nogil
+    cdef void _let_go(self) noexcept nogil
     cdef int _run(self) noexcept nogil
     cdef void _count_ticks(self) noexcept nogil
     cdef int _run_by_block(self) noexcept nogil

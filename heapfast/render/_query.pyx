@@ -26,12 +26,15 @@ cdef enum:
     MAX_COLUMNS = 40
 
 
-def render_json_rows(Aggregate aggregate not None, const uint32_t[::1] groups not None, columns) -> bytes:
+def render_json_rows(
+    Aggregate aggregate not None, const uint32_t[::1] groups not None, columns, bytes head=b"", bytes tail=b""
+) -> bytes:
     """Return a JSON list: one object a group and bucket that has samples.
 
     Args:
         groups: in the order of the answer.
         columns: names of all members: keys of the group, time, functions.
+        head, tail: what to write before and behind: to join long bytes would hold the GIL.
     """
     cdef JsonBuffer owner = JsonBuffer()
     cdef Grouping grouping = aggregate.grouping
@@ -48,20 +51,28 @@ def render_json_rows(Aggregate aggregate not None, const uint32_t[::1] groups no
         i += 1
     cdef const uint32_t* group = &groups[0] if groups.shape[0] else NULL
     cdef Py_ssize_t n = groups.shape[0]
+    cdef const char* before = head
+    cdef const char* behind = tail
+    cdef Py_ssize_t before_len = len(head), behind_len = len(tail)
     with nogil:
+        put_raw(&owner.buffer, before, before_len)
         put_char(&owner.buffer, c"[")
         _put_rows(aggregate, grouping, group, n, &owner.buffer, name, name_len)
-        put_literal(&owner.buffer, b"]")
+        put_char(&owner.buffer, c"]")
+        put_raw(&owner.buffer, behind, behind_len)
     return owner.take()
 
 
-def render_csv_rows(Aggregate aggregate not None, const uint32_t[::1] groups not None) -> bytes:
-    """Return lines of comma-separated values, as render_json_rows has objects; without a header."""
+def render_csv_rows(Aggregate aggregate not None, const uint32_t[::1] groups not None, bytes head=b"") -> bytes:
+    """Return lines of comma-separated values, as render_json_rows has objects; `head` before them."""
     cdef JsonBuffer owner = JsonBuffer()
     cdef Grouping grouping = aggregate.grouping
     cdef const uint32_t* group = &groups[0] if groups.shape[0] else NULL
     cdef Py_ssize_t n = groups.shape[0]
+    cdef const char* before = head
+    cdef Py_ssize_t before_len = len(head)
     with nogil:
+        put_raw(&owner.buffer, before, before_len)
         _put_rows(aggregate, grouping, group, n, &owner.buffer, NULL, NULL)
     return owner.take()
 
