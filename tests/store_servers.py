@@ -25,6 +25,8 @@ import pytest
 
 #: How long a server may take to start. A test that waits this long has failed.
 PATIENCE_SECONDS = 60.0
+#: How long one may take to stop; with connections open InfluxDB would wait for their ends.
+STOP_SECONDS = 5.0
 
 
 class ServerLog:
@@ -68,7 +70,7 @@ def running(command: list[str], ready: str) -> Iterator[re.Match[str]]:
         finally:
             process.terminate()
             try:
-                process.wait(PATIENCE_SECONDS)
+                process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
             log.join()
@@ -109,11 +111,14 @@ store-enabled = false
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path) -> Iterator[str]:
-    """Prometheus with its receiver of remote writes; gives its URL."""
+def prometheus(folder: Path, *, out_of_order: str = "10y") -> Iterator[str]:
+    """Prometheus with its receiver of remote writes; gives its URL.
+
+    Args:
+        out_of_order: how much older than the newest sample others may be; tests of a file share a server.
+    """
     config = folder / "prometheus.yml"
-    # Recorded batches and those of simulated clusters are older than the two hours that are taken by default.
-    config.write_text("storage:\n  tsdb:\n    out_of_order_time_window: 10y\n")
+    config.write_text(f"storage:\n  tsdb:\n    out_of_order_time_window: {out_of_order}\n")
     address = f"127.0.0.1:{free_port()}"
     command = [
         program("prometheus", "prometheus"),
