@@ -329,8 +329,10 @@ def _merged(series: Sequence[VectorSeries], family: Family, *, after_ns: int) ->
     to_store = _to_float if is_float(family) else _to_int
     columns: list[list[merging.Sample]] = [[] for _ in series]
     for index, at_ms, value in _samples(series):
-        if at_ms * NS_PER_MS > after_ns:
-            columns[index].append((at_ms * NS_PER_MS, to_store(value, family)))
+        column, at_ns = columns[index], at_ms * NS_PER_MS
+        # VictoriaMetrics keeps a sample that was sent twice, unless it is told not to.
+        if at_ns > after_ns and not (column and column[-1][0] == at_ns):
+            column.append((at_ns, to_store(value, family)))
     if len(columns) == 1:
         return columns[0]
     if family.kind in _SUMS and any(SHARD_LABEL in one.metric for one in series):

@@ -35,8 +35,8 @@ cdef enum:
     STAMP_MAX = 24
     POSITIONAL_MAX = 352       # "-0." and 323 zeros, and digits
 
-# What line protocol cannot hold, and a backslash that would escape what comes behind the name.
-UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f]|\\\Z")
+# What line protocol cannot hold; and backslashes, which InfluxDB reads one way in a line and another way in its index.
+UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 def escaped(text, signs):

@@ -8,7 +8,7 @@ Source  Prometheus' remote write specification 1.0; docs/prometheus.md
 Never   sends a sample that is older than one it has sent, but for repeating a request that was not answered
 
 A batch has one sample a series, batches go out in their order, and a request that fails is tried again before the next
-one: so samples arrive in order, and what arrives twice is the same twice, which every server takes.
+one: so samples arrive in order, and what arrives twice is the same twice.
 """
 
 from __future__ import annotations
