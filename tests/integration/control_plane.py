@@ -156,9 +156,15 @@ class ControlPlane:
             while not is_so(await self.call("GET", path)):
                 await asyncio.sleep(_POLL_SECONDS)
 
-    async def is_available(self, name: str) -> None:
-        """Waits until an APIService answers."""
-        await self.until(f"{API_GROUPS}/{name}", _is_available)
+    async def is_available(self, version: str, group: str) -> None:
+        """Waits until an APIService answers, also through the server: that learns of it a moment after it is stated."""
+        await self.until(f"{API_GROUPS}/{version}.{group}", _is_available)
+        async with asyncio.timeout(START_SECONDS):
+            while True:
+                async with self.session.get(f"/apis/{group}/{version}") as response:
+                    if response.status == 200:
+                        return
+                await asyncio.sleep(_POLL_SECONDS)
 
 
 @contextlib.asynccontextmanager

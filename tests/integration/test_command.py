@@ -77,14 +77,14 @@ async def test_wrong_flags_are_all_named() -> None:
     )  # fmt: skip
     assert code == 2
     # Each names its flag, what it got and what is wanted; how, is the business of tests/unit/config.
-    assert [line.partition(": got ")[0] for line in lines] == [
+    assert sorted(line.partition(": got ")[0] for line in lines) == [
         "heapfast: --heapster-port",
-        "heapfast: --sorce: unknown flag (did you mean --source?)",
-        "heapfast: word: unexpected argument; flags start with --",
-        "heapfast: --metric-resolution",
-        "heapfast: --source",
         "heapfast: --max-procs",
+        "heapfast: --metric-resolution",
+        "heapfast: --sorce: unknown flag (did you mean --source?)",
+        "heapfast: --source",
         "heapfast: --tls-cert",
+        "heapfast: word: unexpected argument; flags start with --",
     ]
 
 

@@ -77,7 +77,7 @@ async def real(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Real]:
         async with run_aggregated(OPTIONS, "--enable-custom-metrics", prepare=prepare) as cluster:
             await cluster.daemon.tick(15)
             for version in VERSIONS:
-                await plane.is_available(f"{version}.metrics.k8s.io")
+                await plane.is_available(version, "metrics.k8s.io")
             yield Real(plane, cluster, directory / "cache")
 
 
