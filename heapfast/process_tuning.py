@@ -49,8 +49,8 @@ def return_freed_memory() -> None:
     """Has glibc give large blocks back when they are freed; other C libraries do so unasked.
 
     glibc raises its threshold to the size of the largest block that was ever freed. Columns of 300,000 containers
-    then lie between small blocks in heaps that never shrink: with 5,000 nodes that was 117 MB of 847, and no CPU
-    time was gained by it (in turns, microseconds a scrape: 156 to 183 before, 147 to 167 after).
+    then lie between small blocks in heaps that never shrink: with 5,000 nodes that was some 105 MiB of 847, and no CPU
+    time was gained by it.
 
     The end of the heap went back as soon as 128 KB were free there, and the next answer had to be given each page anew:
     to receive and drop 400 KB cost 310 us of page faults, and costs 10 us now.
