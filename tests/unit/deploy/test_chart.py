@@ -101,7 +101,10 @@ def test_blocks_are_closed(name: str) -> None:
 
 def test_every_flag_in_a_template_is_taken_by_the_real_parser() -> None:
     flags = re.findall(r"^ +- (--\S.*)$", TEMPLATES["deployment.yaml"], re.MULTILINE)
-    assert len(flags) == 8
+    # Those of usageKeys stand in place of others; helm's own rendering of them is tested below.
+    of_usage_keys = [flag for flag in flags if "usageKeys" in flag or flag == "--source=kubernetes.resource"]
+    flags = [flag for flag in flags if flag not in of_usage_keys]
+    assert (len(flags), len(of_usage_keys)) == (8, 4)
     given = [re.sub(r"{{ \.Values\.([A-Za-z.]+) }}", lambda match: str(find(match[1])), flag) for flag in flags]
     options = build_options([*VALUES["defaultArgs"], *given], {})
     assert options.notes == ()
@@ -165,9 +168,25 @@ def test_helm_renders_custom_metrics_as_kustomize_does() -> None:
     assert objects.get("ClusterRoleBinding", reader)["subjects"] == wanted_binding["subjects"]
 
 
+def test_helm_renders_usage_keys_as_kustomize_does() -> None:
+    options = options_of(render_chart("usageKeys.enabled=true"))
+    assert options == options_of(render_with_components("usage-keys"))
+    assert options.store.usage_keys == ("swap", "ephemeral-storage", "network")
+
+
+@pytest.mark.parametrize("other", ["heapster.enabled=true", "customMetrics.enabled=true"])
+def test_helm_scrapes_both_sources_for_usage_keys_and_the_rest(other: str) -> None:
+    options = options_of(render_chart("usageKeys.enabled=true", other))
+    assert options.source.kind == "resource"
+    assert options.source.side_resolution_ns == 60 * 10**9
+    assert options.source.kubelet_port == 10250
+    assert options.source.kubelet_https
+
+
 @pytest.mark.parametrize(
     ("settings", "resources"),
     [
+        (["usageKeys.enabled=true"], {"nodes/metrics", "nodes/stats", "nodes", "pods"}),
         ([], {"nodes/metrics", "nodes", "pods"}),
         (["customMetrics.enabled=true"], {"nodes/stats", "nodes", "pods"}),
         (["heapster.enabled=true"], {"nodes/stats", "nodes", "pods", "namespaces"}),

@@ -45,6 +45,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- or .Values.heapster.enabled .Values.customMetrics.enabled }}
 {{- end }}
 
+{{- /* What kubelets are asked for, as the resources that their authorization knows. */ -}}
+{{- define "heapfast.kubeletResources" -}}
+{{- if .Values.usageKeys.enabled }}nodes/metrics, nodes/stats
+{{- else if eq (include "heapfast.readsSummary" .) "true" }}nodes/stats
+{{- else }}nodes/metrics
+{{- end }}
+{{- end }}
+
 {{- /* Host names of the Service, as the API server and people dial it. */ -}}
 {{- define "heapfast.hostNames" -}}
 {{- $name := include "heapfast.fullname" . }}
