@@ -294,8 +294,6 @@ class TwoSources(TwoStores):
 
     def _answer(self, data: st.DataObject, name: str, *, is_side: bool) -> None:
         rows = data.draw(answers(self.now_ns, self._namespace_on(name)))
-        # Nobody tells of another target's node: if one source did and not the other, either's labels would do.
-        rows = [row for row in rows if row["kind"] != "node" or row["name"] == name]
         if not is_side:
             rows = [row for row in rows if row["kind"] in ("node", "pod_container")]
         for row in rows:
