@@ -97,6 +97,7 @@ async def test_sums_do_not_flicker(both: Both) -> None:
     assert len(set(totals)) == 1
 
 
+@pytest.mark.parametrize(("fault", "outcome"), [("500", "status"), ("close", "closed"), ("badjson", "parse")])
 @pytest.mark.parametrize(
     ("path", "lost", "kept"),
     [
@@ -105,11 +106,11 @@ async def test_sums_do_not_flicker(both: Both) -> None:
     ],
 )
 async def test_an_endpoint_that_fails_costs_its_own_metrics_on_its_own_node(
-    both: Both, path: str, lost: str, kept: str
+    both: Both, path: str, lost: str, kept: str, fault: str, outcome: str
 ) -> None:
     sim, daemon = both
     await daemon.tick()
-    sim.faults.set(parse_fault(f"{NODE}=500@{path}"), daemon.clock.now_ms)
+    sim.faults.set(parse_fault(f"{NODE}={fault}@{path}"), daemon.clock.now_ms)
     for _ in range(EVERY + 2):
         sets = (await daemon.tick()).sets()
     assert lost not in sets[f"node:{NODE}"]["metrics"]
@@ -118,7 +119,7 @@ async def test_an_endpoint_that_fails_costs_its_own_metrics_on_its_own_node(
         assert {lost, kept} <= set(sets[f"node:{other}"]["metrics"])
     target = (await daemon.targets())[NODE]
     failed, fine = (target["beside"], target) if path == "/stats/summary" else (target, target["beside"])
-    assert (failed["outcome"], fine["outcome"]) == ("status", "ok")
+    assert (failed["outcome"], fine["outcome"]) == (outcome, "ok")
     why = await daemon.get(f"/debug/why/nodes/{NODE}")
     assert why["facts"]["target"]["beside"]["outcome"] == target["beside"]["outcome"]
 
