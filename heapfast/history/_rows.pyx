@@ -110,31 +110,36 @@ cdef class RowGroup:
             kind: KIND_RESOURCE for the resources of owner_kind.
         """
         cdef frame_t* f
+        cdef frame_t* frames
         cdef uint32_t slot
+        cdef row_t* rows
         cdef row_t* row
+        cdef Py_ssize_t n = 0
         if not batch.closed:
             raise ValueError(f"BUG: batch {batch.seq} is not closed")
         self.batch = batch
         self.kind = kind
+        frames = &batch.frame[0]
         f = &batch.frame[kind]
-        self.rows = <row_t*>malloc((f.n + 1) * sizeof(row_t))
-        if self.rows == NULL:
+        self.rows = rows = <row_t*>malloc((f.n + 1) * sizeof(row_t))
+        if rows == NULL:
             raise MemoryError
         with nogil:
             for slot in range(f.n):
                 if not f.present[slot] or (kind == KIND_RESOURCE and f.parent_kind[slot] != owner_kind):
                     continue
-                row = &self.rows[self.n]
+                row = &rows[n]
                 memset(row, 0, sizeof(row_t))
                 row.slot = slot
                 if kind == KIND_RESOURCE:
-                    fill_entity(batch.frame, owner_kind, f.parent[slot], row)
+                    fill_entity(frames, owner_kind, f.parent[slot], row)
                     row.text[TEXT_RESOURCE] = f.name[slot]
                     row.type = f.type[slot]
                 else:
-                    fill_entity(batch.frame, kind, slot, row)
-                self.n += 1
-            qsort(self.rows, self.n, sizeof(row_t), compare_rows)
+                    fill_entity(frames, kind, slot, row)
+                n += 1
+            qsort(rows, n, sizeof(row_t), compare_rows)
+        self.n = n
 
     def __dealloc__(self):
         free(self.rows)

@@ -18,7 +18,6 @@ from heapfast.sim.main import SimulatedCluster
 from heapfast.sim.options import SimulateOptions
 from heapfast.store.segments import find_segments, restore, scan
 from tests.integration.running import source_of
-from tests.shared import REPOSITORY
 
 KILLS = 8
 SEED = 20261130
@@ -28,6 +27,8 @@ CLUSTER = SimulateOptions(
 )
 #: Of tests/adversity/killed_daemon.py.
 RESOLUTION_NS = 250_000_000
+#: By its path: where the installed package is tested, the tree is not on the path of modules.
+PROGRAM = Path(__file__).with_name("killed_daemon.py")
 LONG_NS, SHORT_NS = 900 * 10**9, 140 * 10**9
 
 
@@ -51,8 +52,8 @@ class Process:
         )
         return cls(
             await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.adversity.killed_daemon", *flags,
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=REPOSITORY,
+                sys.executable, str(PROGRAM), *flags,
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             )
         )  # fmt: skip
 
