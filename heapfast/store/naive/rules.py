@@ -30,6 +30,8 @@ Sets = dict[str, MetricSet]
 
 #: The one integer that is no sample: columns say "absent" with it.
 _NOT_A_SAMPLE = -(1 << 63)
+INT64_MAX = 2**63 - 1
+
 #: So long a rate stays without a new sample.
 KEEP_RATE_NS = 60 * NS_PER_SECOND
 HOST_LABELS = ("nodename", "hostname", "host_id")
@@ -90,13 +92,14 @@ def _keep_rates(new_set: MetricSet, old_set: MetricSet, sums: set[str]) -> None:
 def counter_rate(counter: str, old: Value, new: Value, elapsed_ns: int) -> Value | None:
     """Per second, CPU in whole millicores; None after a reset, which a falling counter is (Q3, B8).
 
-    CPU is taken in unbounded integers, where Heapster's product wraps after 106 days of one core (Q3).
+    CPU is taken in unbounded integers, where Heapster's product wraps after 106 days of one core (Q3); what does not
+    fit a column then is the most that does.
     The others are float64 in Heapster's order of operations (Q1).
     """
     if new < old:
         return None
     if counter == "cpu/usage":
-        return 1000 * int(new - old) // elapsed_ns
+        return min(1000 * int(new - old) // elapsed_ns, INT64_MAX)
     return 1e9 * float(new - old) / float(elapsed_ns)
 
 
