@@ -19,6 +19,7 @@ from typing import Any
 import hypothesis
 import pytest
 import uvloop
+from hypothesis.internal.conjecture import providers
 
 import heapfast
 from heapfast._build import BUILD_ROW
@@ -27,6 +28,9 @@ from tests.shared import REPOSITORY
 # The same examples on every machine and every run; how long one takes is pytest-timeout's business.
 hypothesis.settings.register_profile("heapfast", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("heapfast")
+# It would mix in constants of whatever modules of ours are loaded by then: other tests would change the examples.
+if "_get_local_constants" in vars(providers):
+    vars(providers)["_get_local_constants"] = lambda: vars(providers)["_local_constants"]
 
 # Tests share bench's scenarios. Putting the tree on sys.path for that would put its heapfast there too.
 _bench = ModuleType("bench")
