@@ -4,8 +4,8 @@ A batch is *open* while targets are ingested into it (by the loop alone), and *c
 afterwards: then nothing in it changes any more and any thread may read it without the GIL.
 Who holds a reference to a Batch may read all of its memory, text included.
 """
-from heapfast._text cimport text_t
-from heapfast._types cimport N_KINDS, N_METRICS, int64_t, uint8_t, uint32_t, uint64_t
+from heapfast._text cimport text_ptr, text_t
+from heapfast._types cimport N_KINDS, N_METRICS, int64_t, span_t, uint8_t, uint32_t, uint64_t
 
 
 # One kind of entity in one batch. Every array is owned by the batch, has `n` entries indexed by slot
@@ -103,6 +103,31 @@ cdef class Batch:
     cdef dict _labels(self, int kind, uint32_t slot)
     cdef list _labeled(self, int kind, uint32_t slot)
     cdef _user_labels(self, dict labels, frame_t* f, uint32_t slot)
+
+
+# What an accelerator's name is made of. Borrowed from it.
+cdef struct accelerator_t:
+    span_t make, model, id
+
+
+cdef inline accelerator_t split_accelerator(const text_t* name) noexcept nogil:
+    """make NUL model NUL id; the id may have anything in it."""
+    cdef accelerator_t found
+    cdef const char* ptr = text_ptr(name)
+    cdef uint32_t make = 0
+    cdef uint32_t model
+    while make < name.len and ptr[make] != 0:
+        make += 1
+    model = make + 1
+    while model < name.len and ptr[model] != 0:
+        model += 1
+    found.make.ptr = ptr
+    found.make.len = make
+    found.model.ptr = ptr + make + 1
+    found.model.len = model - make - 1
+    found.id.ptr = ptr + model + 1
+    found.id.len = name.len - model - 1
+    return found
 
 
 cdef inline bint is_present(const frame_t* frame, uint32_t slot) noexcept nogil:

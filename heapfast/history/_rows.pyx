@@ -14,7 +14,7 @@ from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memcpy, memset, strlen
 
-from heapfast._batch cimport ENTITY_NO_NODENAME, Batch, frame_t
+from heapfast._batch cimport ENTITY_NO_NODENAME, Batch, accelerator_t, frame_t, split_accelerator
 from heapfast._text cimport text_compare, text_ptr, text_t
 from heapfast._types cimport (
     KIND_CLUSTER,
@@ -31,6 +31,7 @@ from heapfast._types cimport (
     absent_i64,
     int32_t,
     int64_t,
+    span_t,
     uint32_t,
 )
 
@@ -191,7 +192,8 @@ cdef class RowGroup:
         """Finds the text of a row; False when it is null."""
         cdef row_t* row = &self.rows[i]
         cdef text_t* text = row.text[which]
-        cdef uint32_t first = 0, end, nul = 0
+        cdef accelerator_t accelerator
+        cdef span_t span
         cdef bint is_accelerator
         is_volume[0] = False
         if text == NULL:
@@ -206,15 +208,15 @@ cdef class RowGroup:
             return not is_accelerator
         if not is_accelerator:
             return False
-        # make NUL model NUL id: the id may have anything in it.
-        while first < text.len and nul + 1 < <uint32_t>part:
-            nul += ptr[0][first] == 0
-            first += 1
-        end = first
-        while end < text.len and (ptr[0][end] != 0 or part == PART_ID):
-            end += 1
-        ptr[0] += first
-        n[0] = end - first
+        accelerator = split_accelerator(text)
+        if part == PART_MAKE:
+            span = accelerator.make
+        elif part == PART_MODEL:
+            span = accelerator.model
+        else:
+            span = accelerator.id
+        ptr[0] = span.ptr
+        n[0] = span.len
         return True
 
     def metrics(self):

@@ -6,7 +6,7 @@ Callers api/export.py, from a thread
 Source  spec/heapster-rest.md 6.5; which labels an entity has: spec/heapster-pipeline.md 1.4
 Never   holds the GIL while it writes, or more memory than a chunk and one pod's or node's share
 """
-from heapfast._batch cimport ENTITY_NO_NODENAME, Batch, frame_t
+from heapfast._batch cimport ENTITY_NO_NODENAME, Batch, accelerator_t, frame_t, split_accelerator
 from heapfast._text cimport text_ptr, text_t
 from heapfast._types cimport (
     KIND_NAMESPACE,
@@ -328,25 +328,18 @@ cdef class ExportWriter:
         put_char(self.buffer, c"}")
 
     cdef void _put_resource_labels(self, int type, const text_t* name) noexcept nogil:
-        cdef const char* ptr = text_ptr(name)
-        cdef uint32_t make = 0
-        cdef uint32_t model
+        cdef accelerator_t accelerator
         if type != RESOURCE_ACCELERATOR:
             put_literal(self.buffer, b'"resource_id":"')
             if type == RESOURCE_VOLUME:
                 put_literal(self.buffer, b"Volume:")
-            put_content(self.buffer, ptr, name.len)
+            put_content(self.buffer, text_ptr(name), name.len)
             put_char(self.buffer, c'"')
             return
-        # The name is make NUL model NUL id.
-        while make < name.len and ptr[make] != 0:
-            make += 1
-        model = make + 1
-        while model < name.len and ptr[model] != 0:
-            model += 1
+        accelerator = split_accelerator(name)
         put_literal(self.buffer, b'"accelerator_id":')
-        put_string(self.buffer, ptr + model + 1, <Py_ssize_t>name.len - model - 1)
+        put_string(self.buffer, accelerator.id.ptr, accelerator.id.len)
         put_literal(self.buffer, b',"make":')
-        put_string(self.buffer, ptr, make)
+        put_string(self.buffer, accelerator.make.ptr, accelerator.make.len)
         put_literal(self.buffer, b',"model":')
-        put_string(self.buffer, ptr + make + 1, model - make - 1)
+        put_string(self.buffer, accelerator.model.ptr, accelerator.model.len)

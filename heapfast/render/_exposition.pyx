@@ -14,7 +14,7 @@ from libc.math cimport isinf, isnan
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport strlen
 
-from heapfast._batch cimport Batch, frame_t
+from heapfast._batch cimport Batch, accelerator_t, frame_t, split_accelerator
 from heapfast._text cimport text_ptr, text_t
 from heapfast._types cimport (
     KIND_NAMESPACE,
@@ -296,28 +296,21 @@ cdef class ExpositionWriter:
     cdef void _put_resource_labels(self, uint32_t slot) noexcept nogil:
         cdef const frame_t* resources = &self.frames[KIND_RESOURCE]
         cdef const text_t* name = resources.name[slot]
-        cdef const char* ptr = text_ptr(name)
-        cdef uint32_t make = 0
-        cdef uint32_t model
+        cdef accelerator_t accelerator
         if resources.type[slot] != RESOURCE_ACCELERATOR:
             put_literal(self.buffer, b',resource_id="')
             if resources.type[slot] == RESOURCE_VOLUME:
                 put_literal(self.buffer, b"Volume:")
-            put_label_value(self.buffer, ptr, name.len)
+            put_label_value(self.buffer, text_ptr(name), name.len)
             put_char(self.buffer, c'"')
             return
-        # The name is make NUL model NUL id.
-        while make < name.len and ptr[make] != 0:
-            make += 1
-        model = make + 1
-        while model < name.len and ptr[model] != 0:
-            model += 1
+        accelerator = split_accelerator(name)
         put_literal(self.buffer, b',make="')
-        put_label_value(self.buffer, ptr, make)
+        put_label_value(self.buffer, accelerator.make.ptr, accelerator.make.len)
         put_literal(self.buffer, b'",model="')
-        put_label_value(self.buffer, ptr + make + 1, model - make - 1)
+        put_label_value(self.buffer, accelerator.model.ptr, accelerator.model.len)
         put_literal(self.buffer, b'",accelerator_id="')
-        put_label_value(self.buffer, ptr + model + 1, <Py_ssize_t>name.len - model - 1)
+        put_label_value(self.buffer, accelerator.id.ptr, accelerator.id.len)
         put_char(self.buffer, c'"')
 
     # `key` is a comma, the label's name, an equals sign and a quote. A text that is not known or empty is no label.

@@ -9,7 +9,14 @@ Never   holds the GIL while it walks, or changes the batch: each sink sees the l
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset, strlen
 
-from heapfast._batch cimport ENTITY_NO_NODENAME, ENTITY_UNSCHEDULABLE, Batch, frame_t
+from heapfast._batch cimport (
+    ENTITY_NO_NODENAME,
+    ENTITY_UNSCHEDULABLE,
+    Batch,
+    accelerator_t,
+    frame_t,
+    split_accelerator,
+)
 from heapfast._text cimport text_t
 from heapfast._types cimport (
     KIND_CLUSTER,
@@ -413,8 +420,7 @@ cdef class BatchWriter:
         cdef const frame_t* resources = &self.frames[KIND_RESOURCE]
         cdef const text_t* name = resources.name[slot]
         cdef char* joined
-        cdef uint32_t make = 0
-        cdef uint32_t model
+        cdef accelerator_t accelerator
         cdef uint32_t prefix = <uint32_t>strlen(VOLUME)
         self.set.resource = slot
         self.set.known[LABEL_RESOURCE_ID].ptr = NULL
@@ -422,16 +428,11 @@ cdef class BatchWriter:
         self.set.known[LABEL_MODEL].ptr = NULL
         self.set.known[LABEL_ACCELERATOR_ID].ptr = NULL
         if resources.type[slot] == RESOURCE_ACCELERATOR:
-            # The name is make NUL model NUL id.
-            while make < name.len and name.data[make] != 0:
-                make += 1
-            model = make + 1
-            while model < name.len and name.data[model] != 0:
-                model += 1
+            accelerator = split_accelerator(name)
             return (
-                self._know_span(LABEL_MAKE, name.data, make)
-                and self._know_span(LABEL_MODEL, name.data + make + 1, model - make - 1)
-                and self._know_span(LABEL_ACCELERATOR_ID, name.data + model + 1, name.len - model - 1)
+                self._know_span(LABEL_MAKE, accelerator.make.ptr, accelerator.make.len)
+                and self._know_span(LABEL_MODEL, accelerator.model.ptr, accelerator.model.len)
+                and self._know_span(LABEL_ACCELERATOR_ID, accelerator.id.ptr, accelerator.id.len)
             )
         if resources.type[slot] != RESOURCE_VOLUME:
             return self._know(LABEL_RESOURCE_ID, name)
