@@ -41,11 +41,6 @@ def main(words: Sequence[str], prog: str = "python -m bench") -> int:
         return WRONG_USAGE
     try:
         return command[1](list(words[1:]), f"{prog} {words[0]}")
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "hdrh":
-            raise
-        sys.stderr.write(f"{prog}: hdrhistogram is not installed; pip install 'heapfast[bench]' brings it\n")
-        return WRONG_USAGE
     except ConfigError as error:
         for fault in error.faults:
             sys.stderr.write(f"{prog} {words[0]}: {fault}\n")

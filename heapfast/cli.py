@@ -158,7 +158,14 @@ def _bench(words: list[str]) -> int:
     sys.path.insert(0, str(tree))
     from importlib import import_module
 
-    status: int = import_module("bench.command").main(words, "heapfast bench")
+    try:
+        command = import_module("bench.command")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "hdrh":
+            raise
+        _say("bench: hdrhistogram is not installed; pip install 'heapfast[bench]' brings it")
+        return WRONG_USAGE
+    status: int = command.main(words, "heapfast bench")
     return status
 
 

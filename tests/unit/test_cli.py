@@ -17,6 +17,7 @@ from heapfast import cli
 from heapfast._build import BUILD_ROW
 from heapfast.config.options import Options
 from heapfast.errors import ConfigError, HeapfastError
+from tests.shared import REPOSITORY
 
 SOURCE = "--source=kubernetes.summary_api"
 SUMMARY = {
@@ -252,3 +253,12 @@ def test_the_module_runs_as_the_command_does() -> None:
         [sys.executable, "-m", "heapfast", "--version"], capture_output=True, text=True, timeout=30, check=True
     )
     assert result.stdout.startswith(f"version: v{heapfast.__version__}\n")
+
+
+def test_bench_without_its_extra_is_one_line() -> None:
+    program = (
+        "import sys; sys.modules['hdrh'] = None; from heapfast.cli import main; sys.exit(main(['bench', 'scenarios']))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
+    line = "heapfast: bench: hdrhistogram is not installed; pip install 'heapfast[bench]' brings it\n"
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", line)
