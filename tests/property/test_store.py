@@ -294,8 +294,8 @@ class TwoSources(TwoStores):
 
     def _answer(self, data: st.DataObject, name: str, *, is_side: bool) -> None:
         rows = data.draw(answers(self.now_ns, self._namespace_on(name)))
-        # No kubelet tells of another one's node. Where two targets do, by different sources, the two stores may differ in
-        # whose labels and requests count.
+        # No kubelet tells of another one's node. Where two targets do, by different sources, the two stores may
+        # differ in whose labels and requests count.
         rows = [row for row in rows if row["kind"] != "node" or row["name"] == name]
         if not is_side:
             rows = [row for row in rows if row["kind"] in ("node", "pod_container")]
