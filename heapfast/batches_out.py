@@ -26,25 +26,11 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from heapfast.clock import Clock
-    from heapfast.config.options import HistoryOptions, SinkOptions
-    from heapfast.history.backend import HistoryBackend
+    from heapfast.config.options import SinkOptions
     from heapfast.pipeline import Pipeline
     from heapfast.store.monitoring import TickMonitoring
 
 log = logging.getLogger(__name__)
-
-
-def open_history(options: HistoryOptions, stack: AsyncExitStack, clock: Clock) -> HistoryBackend | None:
-    """Makes the store of history that --historical-source names; None without.
-
-    Raises:
-        ConfigError: a file that its URI names cannot be used.
-    """
-    if options.store is None:
-        return None
-    history = options.store.build_history(clock)
-    stack.push_async_callback(history.close)
-    return history
 
 
 def start_sinks(

@@ -30,7 +30,7 @@ from heapfast.api.query_limits import QueryLimits
 from heapfast.api.secure_state import Signs
 from heapfast.api.state import HistoryLimits, State
 from heapfast.auth.client_cert import ClientRule
-from heapfast.batches_out import open_history, start_sinks
+from heapfast.batches_out import start_sinks
 from heapfast.catalog.keys import Kind
 from heapfast.clock import Clock
 from heapfast.consumers import Consumer, NodeConsumer
@@ -365,7 +365,7 @@ async def build(
             node_selector=parse_selector(options.kubelets.node_selector),
             registry=registry,
             client_rule=ClientRule(frozenset(options.tls.allowed_users)) if options.tls.client_ca_file else None,
-            history=long_memory.backend or open_history(options.history, stack, clock),
+            history=long_memory.backend,
             history_limits=HistoryLimits(
                 max_points=options.history.max_points, timeout_seconds=options.history.timeout_ns / NS_PER_SECOND
             ),

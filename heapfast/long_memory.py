@@ -50,14 +50,17 @@ async def open_long_memory(
     """Opens the store of history that the options name; `stack` closes it.
 
     Raises:
-        ConfigError: its folder cannot be used.
+        ConfigError: its folder, or a file that its URI names, cannot be used.
     """
     if options.embedded is None or data_dir is None:
-        return LongMemory(None, {})
+        backend = None if options.store is None else options.store.build_history(clock)
+        if backend is not None:
+            stack.push_async_callback(backend.close)
+        return LongMemory(backend, {})
     # DuckDB and Arrow take tens of megabytes, which are for those who use them.
     from heapfast.history.embedded import open_embedded
 
     opened = open_embedded(data_dir.folder("history"), options.embedded, store=store, clock=clock, registry=registry)
-    backend, writer = await stack.enter_async_context(opened)
+    embedded, writer = await stack.enter_async_context(opened)
     pipeline.subscribe(writer.take)
-    return LongMemory(backend, {"history": writer.run})
+    return LongMemory(embedded, {"history": writer.run})
