@@ -158,3 +158,35 @@ def test_siblings_share_what_they_have_in_common() -> None:
         tracemalloc.stop()
     assert held < 40 * n
     assert index.labels_of(n - 1) == {"app": "web", "tier": "back" * 20}
+
+
+def test_a_label_of_ones_own_costs_no_bitmap() -> None:
+    index, n = PostingIndex(), 2_000
+    for slot in range(n):
+        index.put(slot, "shop", {"app": "web"}, "n1")
+    labels = [{"-app"[1:]: "-web"[1:], "-pod-name"[1:]: f"web-{slot:06}"} for slot in range(n)]
+    tracemalloc.start()
+    try:
+        for slot in range(n):
+            index.put(slot, "shop", labels[slot], "n1")
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 500 * n
+    assert list(index.select(parse_selector("pod-name=web-000007"))) == [7]
+    assert list(index.having("pod-name", "web-000007")) == [7]
+    assert index.values_of("pod-name") == [f"web-{slot:06}" for slot in range(n)]
+
+
+def test_a_label_of_ones_own_may_become_that_of_others() -> None:
+    index = PostingIndex()
+    for slot in range(3):
+        index.put(slot, "shop", {"app": "web", "index": "0"})
+    for slot in range(2):
+        index.remove(slot)
+    assert list(index.select(parse_selector("index=0"))) == [2]
+    index.put(0, "shop", {"index": "0", "tier": "back"})
+    index.remove(2)
+    assert list(index.select(parse_selector("index=0"))) == [0]
+    assert index.labels_of(0) == {"index": "0", "tier": "back"}
+    assert index.values_of("app") == []
