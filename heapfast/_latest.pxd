@@ -23,13 +23,18 @@ cdef struct point_t:
     int64_t memory_bytes       # working set
 
 
-cdef struct track_t:           # a node or a pod container
+cdef struct before_t:          # of the point before, what a rate needs
+    int64_t start_ns
+    int64_t time_ns            # always before that of `last`; the same: there is no such point
+    int64_t cpu_ns
+
+
+cdef struct track_t:           # a node or a pod container; there are as many as containers: 72 bytes
     point_t last
-    point_t prev
+    before_t prev
     int64_t seen_ns            # wall time of the answer that had `last`
     uint32_t answer            # the newest one that had it; 0 = none
     uint32_t uid_hash          # of the pod it was sampled in, 0 = not said: another pod's points do not count
-    uint8_t has_prev
 
 
 cdef enum:
@@ -41,14 +46,23 @@ cdef struct node_answer_t:
     int64_t seen_ns            # wall time of it
 
 
+cdef enum:
+    FEW_CONTAINERS = 2         # so many stand where the pointer would: most pods have no more
+
+
+cdef union answered_t:
+    uint32_t few[FEW_CONTAINERS]
+    uint32_t* many             # owned
+
+
 cdef struct pod_answer_t:
-    uint32_t* container        # owned; slots of the containers that the answer had
+    answered_t container       # slots of the containers that the answer had; see containers_of
     uint32_t n
-    uint32_t cap
+    uint32_t cap               # of `many`; 0: they are the few
     uint32_t answer
     uint32_t node              # slot of the node that gave it
     uint8_t is_whole           # every container has had CPU and memory
-    uint8_t is_sorted          # container[] is in order of name
+    uint8_t is_sorted          # the containers are in order of name
 
 
 # What is served of one node or container.
@@ -102,7 +116,13 @@ cdef class Latest:
         self, uint32_t pod, int64_t now_ns, const uint32_t** slots, uint32_t* n, usage_t* out
     ) noexcept nogil
 
+    cdef int _add_container(self, pod_answer_t* p, uint32_t container) except -1
     cdef bint _is_current(self, const pod_answer_t* p, int64_t now_ns, usage_status_t* why) noexcept nogil
     cdef void _point(self, const row_t* row, point_t* point) noexcept
     cdef void _sort(self, pod_answer_t* p) noexcept nogil
     cdef void _update(self, track_t* track, const point_t* point, bint is_container) noexcept nogil
+
+
+cdef inline uint32_t* containers_of(pod_answer_t* p) noexcept nogil:
+    """Borrowed until the next ingest."""
+    return p.container.many if p.cap else p.container.few

@@ -8,8 +8,8 @@ Source  spec/metrics-k8s-io.md 15 (what is whole) and 16 (which points, which ra
         is stale, no CPU used is a value, and one sample that is missing keeps the one before
 Never   reads a clock
 """
-from libc.stdlib cimport free, realloc
-from libc.string cimport memset
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memset
 
 from heapfast._entities cimport Entities
 from heapfast._extras cimport Extras
@@ -42,11 +42,15 @@ cdef inline bint has_samples(const row_t* row) noexcept nogil:
     return (row.present & both) == both and row.value[M_MEMORY_WORKING_SET] != 0
 
 
+cdef inline bint has_prev(const track_t* track) noexcept nogil:
+    return track.prev.time_ns < track.last.time_ns
+
+
 cdef usage_status_t rate_between(const track_t* track, usage_t* out) noexcept nogil:
     """In the floating-point steps of the reference, so that 0.3 cores come out as 299999999n where they do there."""
     cdef int64_t window_ns
     cdef double seconds
-    if not track.has_prev:
+    if not has_prev(track):
         return USAGE_ONE_POINT
     if track.last.start_ns < track.prev.start_ns:
         return USAGE_START_FELL
@@ -78,7 +82,8 @@ cdef class Latest:
     def __dealloc__(self):
         cdef uint32_t i
         for i in range(self.n_pods):
-            free(self.pod_answer[i].container)
+            if self.pod_answer[i].cap:
+                free(self.pod_answer[i].container.many)
         free(self.pod_answer)
         free(self.node)
         free(self.container)
@@ -113,7 +118,6 @@ cdef class Latest:
     cdef int take_container(self, uint32_t pod, uint32_t container, const row_t* row, uint32_t uid_hash) except -1:
         cdef pod_answer_t* p
         cdef track_t* track
-        cdef uint32_t* bigger
         cdef point_t point
         grow(<void**>&self.pod_answer, &self.n_pods, pod, self.entities.table[KIND_POD].cap, sizeof(pod_answer_t))
         grow(
@@ -126,15 +130,7 @@ cdef class Latest:
             p.node = self.from_node
             p.n = 0
             p.is_whole = True
-        if p.n == p.cap:
-            bigger = <uint32_t*>realloc(p.container, (p.cap * 2 + 2) * sizeof(uint32_t))
-            if bigger == NULL:
-                raise MemoryError
-            p.container = bigger
-            p.cap = p.cap * 2 + 2
-        p.container[p.n] = container
-        p.n += 1
-        p.is_sorted = p.n == 1
+        self._add_container(p, container)
         track = &self.container[container]
         if track.uid_hash != uid_hash:
             # Of what was kept, put_pod has forgotten what is of another UID.
@@ -150,6 +146,22 @@ cdef class Latest:
         track.answer = self.answer
         return 0
 
+    cdef int _add_container(self, pod_answer_t* p, uint32_t container) except -1:
+        cdef uint32_t room = p.cap if p.cap else FEW_CONTAINERS
+        cdef uint32_t* bigger
+        if p.n == room:
+            bigger = <uint32_t*>realloc(p.container.many if p.cap else NULL, 2 * room * sizeof(uint32_t))
+            if bigger == NULL:
+                raise MemoryError
+            if p.cap == 0:
+                memcpy(bigger, p.container.few, p.n * sizeof(uint32_t))
+            p.container.many = bigger
+            p.cap = 2 * room
+        containers_of(p)[p.n] = container
+        p.n += 1
+        p.is_sorted = p.n == 1
+        return 0
+
     cdef void _point(self, const row_t* row, point_t* point) noexcept:
         point.start_ns = row.start_ns
         # A kubelet that states no time (KWOK, old ones) has sampled when it was asked.
@@ -160,35 +172,36 @@ cdef class Latest:
     cdef void _update(self, track_t* track, const point_t* point, bint is_container) noexcept nogil:
         """Which two points count from now on: the tables of spec 16."""
         cdef bint had_last = track.answer != 0
-        cdef bint had_prev = track.has_prev
+        cdef bint had_prev = has_prev(track)
         cdef int64_t age_ns = point.time_ns - point.start_ns
         cdef point_t last = track.last
         cdef bint is_fresh
         track.last = point[0]
         track.seen_ns = self.now_ns
         track.answer = self.answer
-        track.has_prev = False
         if is_container:
             is_fresh = FRESH_NS <= age_ns < self.resolution_ns
             if point.start_ns != time_zero() and point.start_ns < point.time_ns and is_fresh:
                 track.prev.start_ns = point.start_ns
                 track.prev.time_ns = point.start_ns
                 track.prev.cpu_ns = 0
-                track.prev.memory_bytes = 0
-                track.has_prev = True
                 return
             if not had_last or point.start_ns >= last.time_ns:
+                track.prev.time_ns = point.time_ns          # there is none
                 return
         elif not had_last:
+            track.prev.time_ns = point.time_ns
             return
         if point.time_ns > last.time_ns:
-            track.prev = last
-            track.has_prev = True
-        elif had_prev and track.prev.time_ns < point.time_ns:
-            track.has_prev = True
+            track.prev.start_ns = last.start_ns
+            track.prev.time_ns = last.time_ns
+            track.prev.cpu_ns = last.cpu_ns
+        elif not had_prev or track.prev.time_ns >= point.time_ns:
+            track.prev.time_ns = point.time_ns
 
     cdef void forget(self, int kind, uint32_t slot) noexcept:
         cdef pod_answer_t* p
+        cdef uint32_t* container
         cdef uint32_t i
         if self.extras is not None:
             self.extras.forget(kind, slot)
@@ -201,13 +214,15 @@ cdef class Latest:
             memset(&self.container[slot], 0, sizeof(track_t))
         elif kind == KIND_POD and slot < self.n_pods:
             p = &self.pod_answer[slot]
+            container = containers_of(p)
             for i in range(p.n):
                 # Its slot may have been given to another pod's since: that one is in a later answer.
-                if self.container[p.container[i]].answer == p.answer:
-                    memset(&self.container[p.container[i]], 0, sizeof(track_t))
+                if self.container[container[i]].answer == p.answer:
+                    memset(&self.container[container[i]], 0, sizeof(track_t))
                     if self.extras is not None:
-                        self.extras.forget(KIND_POD_CONTAINER, p.container[i])
-            free(p.container)
+                        self.extras.forget(KIND_POD_CONTAINER, container[i])
+            if p.cap:
+                free(p.container.many)
             memset(p, 0, sizeof(pod_answer_t))
 
     # -- what is served ----------------------------------------------------------------------------
@@ -236,6 +251,7 @@ cdef class Latest:
         self, uint32_t pod, int64_t now_ns, const uint32_t** slots, uint32_t* n, usage_t* out
     ) noexcept nogil:
         cdef pod_answer_t* p
+        cdef uint32_t* container
         cdef usage_t one
         cdef usage_status_t status
         cdef uint32_t i
@@ -250,11 +266,12 @@ cdef class Latest:
             self._sort(p)
         out.cpu_nanocores = 0
         out.memory_bytes = 0
+        container = containers_of(p)
         for i in range(p.n):
             # Its newest samples may be older than the answer, which was without any that count.
-            if now_ns - self.container[p.container[i]].seen_ns > self.stale_ns:
+            if now_ns - self.container[container[i]].seen_ns > self.stale_ns:
                 return USAGE_STALE
-            status = rate_between(&self.container[p.container[i]], &one)
+            status = rate_between(&self.container[container[i]], &one)
             if status != USAGE_OK:
                 return status
             out.cpu_nanocores += one.cpu_nanocores
@@ -262,21 +279,22 @@ cdef class Latest:
             if i == 0 or one.time_ns < out.time_ns:
                 out.time_ns = one.time_ns
                 out.window_ns = one.window_ns
-        slots[0] = p.container
+        slots[0] = container
         n[0] = p.n
         return USAGE_OK
 
     cdef void _sort(self, pod_answer_t* p) noexcept nogil:
         """By name; a pod has a handful of containers."""
         cdef text_t** name = self.entities.table[KIND_POD_CONTAINER].name
+        cdef uint32_t* container = containers_of(p)
         cdef uint32_t i, j, slot
         for i in range(1, p.n):
-            slot = p.container[i]
+            slot = container[i]
             j = i
-            while j > 0 and text_compare(name[slot], name[p.container[j - 1]]) < 0:
-                p.container[j] = p.container[j - 1]
+            while j > 0 and text_compare(name[slot], name[container[j - 1]]) < 0:
+                container[j] = container[j - 1]
                 j -= 1
-            p.container[j] = slot
+            container[j] = slot
         p.is_sorted = True
 
     def counts(self, int64_t now_ns):
@@ -314,16 +332,22 @@ cdef class Latest:
 
 
 cdef int grow(void** array, uint32_t* n, uint32_t slot, uint32_t cap, size_t width) except -1:
-    """Makes room for a slot, all zero; `cap`: what the entity table has room for."""
+    """Makes room for a slot, all zero; `cap`: what the entity table has room for.
+
+    What calloc gives takes no memory before it is written to. Cleared by hand, the room that nobody used yet took up to
+    half of all again: with 150,000 pods 2 MiB of 38.
+    """
     cdef void* bigger
     if slot < n[0]:
         return 0
     if cap <= slot:
         cap = slot + 1
-    bigger = realloc(array[0], cap * width)
+    bigger = calloc(cap, width)
     if bigger == NULL:
         raise MemoryError
-    memset(<char*>bigger + n[0] * width, 0, (cap - n[0]) * width)
+    if n[0]:
+        memcpy(bigger, array[0], n[0] * width)
+    free(array[0])
     array[0] = bigger
     n[0] = cap
     return 0

@@ -10,7 +10,7 @@ from libc.stdlib cimport free, realloc
 
 from heapfast._entities cimport table_t
 from heapfast._extras cimport EXTRA_ACCELERATORS, EXTRA_NETWORK_RX, EXTRA_NETWORK_TX, N_EXTRAS
-from heapfast._latest cimport USAGE_NONE, USAGE_OK, pod_answer_t
+from heapfast._latest cimport USAGE_NONE, USAGE_OK, containers_of, pod_answer_t
 from heapfast._types cimport KIND_NAMESPACE, KIND_NODE, KIND_POD, KIND_POD_CONTAINER
 from heapfast.codec._quantity cimport write_cpu_millicores, write_memory_bytes
 
@@ -116,11 +116,11 @@ cdef class Items:
         fetch(self.roster.entry[slot].labels)
         fetch(self.latest.entities.table[self.roster.kind].name[slot])
         if self.roster.kind == KIND_POD and slot < self.latest.n_pods:
-            fetch(self.latest.pod_answer[slot].container)
+            fetch(containers_of(&self.latest.pod_answer[slot]))
 
     cdef void _fetch_samples(self, uint32_t slot) noexcept:
         cdef const fragment_t* labels = self.roster.entry[slot].labels
-        cdef const pod_answer_t* pod
+        cdef pod_answer_t* pod
         cdef uint32_t i, container
         if labels != NULL:
             # Two lines of 64 bytes are most labels.
@@ -130,7 +130,7 @@ cdef class Items:
         if self.roster.kind == KIND_POD and slot < self.latest.n_pods:
             pod = &self.latest.pod_answer[slot]
             for i in range(min(pod.n, <uint32_t>AHEAD)):
-                container = pod.container[i]
+                container = containers_of(pod)[i]
                 fetch(&self.latest.container[container])
                 fetch(<const char*>&self.latest.container[container] + 64)
                 fetch(&self.latest.entities.table[KIND_POD_CONTAINER].name[container])
