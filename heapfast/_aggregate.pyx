@@ -91,8 +91,10 @@ cdef class Aggregate:
         bint is_counter=False,
         int64_t max_samples=20_000_000,
     ):
-        if snapshot.kind != grouping.kind or grouping.newest is not snapshot.newest or not 0 < len(over) <= MAX_OVER:
-            raise StoreError("BUG: a snapshot and a grouping of different things, or nothing to be made of them")
+        if snapshot.kind != grouping.slot_kind or grouping.newest is not snapshot.newest:
+            raise StoreError("BUG: a snapshot and a grouping of different things")
+        if not 0 < len(over) <= MAX_OVER:
+            raise StoreError(f"BUG: {len(over)} functions over the ticks of a bucket")
         self.snapshot = snapshot
         self.grouping = grouping
         self.is_pooled = across is None

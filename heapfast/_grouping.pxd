@@ -1,5 +1,10 @@
 """Which slots of a kind are wanted, and in which groups.
 
+                slot               entity              object
+    pod         a pod             the same            the same
+    container   a container       the same            its pod
+    resources   a volume ...      whose it is         that entity's pod or node
+
 Made and used in one thread, over one closed batch.
 """
 from heapfast._batch cimport Batch, frame_t
@@ -12,7 +17,11 @@ cdef enum:
     KEY_NODE = 1
     KEY_POD = 2                # of one name in two namespaces: two. Whoever asks puts KEY_NAMESPACE before it
     KEY_CONTAINER = 3          # by name
-    KEY_LABEL = 4
+    KEY_RESOURCE_ID = 4        # of resources, as the four labels that Heapster tells them by
+    KEY_MAKE = 5
+    KEY_MODEL = 6
+    KEY_ACCELERATOR_ID = 7
+    KEY_LABEL = 8
     MAX_LABELS = 8
 
 
@@ -20,11 +29,14 @@ cdef enum:
 cdef class Grouping:
     cdef:
         readonly Batch newest
-        readonly int kind
-        frame_t* frame             # of the kind, the newest batch's
+        readonly int kind          # of the entities
+        readonly int slot_kind     # what the slots are of: the same, or resources of theirs
+        frame_t* frame             # of the slots, the newest batch's
+        frame_t* entities          # of the entities
         int n_keys
         int key[16]
-        const uint32_t* object     # the batch's; by slot of the kind: the slot of its pod or node; NULL: its own
+        const uint32_t* entity     # the batch's; by slot: whose resource it is; NULL: the entity itself
+        const uint32_t* object     # the batch's; by slot of an entity: that of its pod or node; NULL: its own
         uint32_t* label[MAX_LABELS]    # owned; by slot of the object: index into values, SLOT_NONE = no such label
         list values                # of each label key, values as bytes: what spans point into
         span_t* span[MAX_LABELS]   # owned; by index
@@ -37,7 +49,11 @@ cdef class Grouping:
         readonly uint32_t n_slots
         readonly bint is_single    # no group has more than one slot
         uint8_t* is_block_wanted   # owned; by block of 64 slots
+        char* volume               # owned; "Volume:" and the name of each volume; NULL where nobody asks for it
+        uint64_t* volume_start     # owned; by slot
 
+    cdef uint32_t entity_of(self, uint32_t slot) noexcept nogil
+    cdef uint32_t object_of(self, uint32_t slot) noexcept nogil
     cdef uint32_t code(self, int key, uint32_t slot) noexcept nogil
     cdef span_t text(self, int key, uint32_t group) noexcept nogil      # ptr NULL: the group has none
     cdef int compare(self, uint32_t left, uint32_t right) noexcept nogil
@@ -51,3 +67,6 @@ cdef class Grouping:
     cdef bint _precedes(self, uint32_t left, uint32_t right, const double* value, bint descending) noexcept nogil
     cdef _add_labels(self, int i, pairs)
     cdef int _add_conditions(self, conditions) except -1
+    cdef bint _is_in(self, uint32_t slot, int metric) noexcept nogil
+    cdef int _name_volumes(self) noexcept nogil
+    cdef span_t _resource_text(self, int key, uint32_t slot) noexcept nogil

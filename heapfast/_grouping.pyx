@@ -6,10 +6,11 @@ Callers api/query.py makes them; _aggregate and render/_query.pyx read
 Source  docs/query.md, which is ours
 Never   looks at a sample
 """
+cimport cython
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
-from heapfast._batch cimport Batch, check_kind
+from heapfast._batch cimport Batch, accelerator_t, check_kind, split_accelerator
 from heapfast._entities cimport text_hash
 from heapfast._text cimport text_ptr, text_t
 from heapfast._types cimport (
@@ -17,7 +18,15 @@ from heapfast._types cimport (
     KIND_NODE,
     KIND_POD,
     KIND_POD_CONTAINER,
+    KIND_RESOURCE,
     KIND_SYS_CONTAINER,
+    M_ACCELERATOR_MEMORY_TOTAL,
+    M_DISK_IO_READ_BYTES,
+    M_FILESYSTEM_USAGE,
+    RESOURCE_ACCELERATOR,
+    RESOURCE_DISK,
+    RESOURCE_FILESYSTEM,
+    RESOURCE_VOLUME,
     SLOT_NONE,
     span_t,
     uint8_t,
@@ -31,6 +40,10 @@ BY_NAMESPACE = KEY_NAMESPACE
 BY_NODE = KEY_NODE
 BY_POD = KEY_POD
 BY_CONTAINER = KEY_CONTAINER
+BY_RESOURCE_ID = KEY_RESOURCE_ID
+BY_MAKE = KEY_MAKE
+BY_MODEL = KEY_MODEL
+BY_ACCELERATOR_ID = KEY_ACCELERATOR_ID
 BY_LABEL = KEY_LABEL
 MAX_LABEL_KEYS = MAX_LABELS
 
@@ -38,6 +51,30 @@ cdef enum:
     MAX_KEYS = 16
 
 
+# What Heapster puts before the name of a volume.
+cdef const char* VOLUME = b"Volume:"
+cdef uint32_t VOLUME_LEN = 7
+
+
+cdef inline bint has_metric(uint8_t type, int metric) noexcept nogil:
+    """Whether a type of resource has a labelled metric."""
+    if metric < M_FILESYSTEM_USAGE:
+        return type == RESOURCE_DISK
+    if metric < M_ACCELERATOR_MEMORY_TOTAL:
+        return type == RESOURCE_FILESYSTEM or type == RESOURCE_VOLUME
+    return type == RESOURCE_ACCELERATOR
+
+
+cdef inline bint has_key(int metric, int key) noexcept nogil:
+    """Whether the resources of a metric, or entities where that is -1, can be told apart by a key."""
+    if key < KEY_RESOURCE_ID or key >= KEY_LABEL:
+        return True
+    if metric < M_ACCELERATOR_MEMORY_TOTAL:
+        return metric >= M_DISK_IO_READ_BYTES and key == KEY_RESOURCE_ID
+    return key != KEY_RESOURCE_ID
+
+
+@cython.final      # so that a comparison is no chain of calls through a table
 cdef class Grouping:
     """The slots of one kind that are wanted, in groups. `make` does the work, in a thread.
 
@@ -48,27 +85,48 @@ cdef class Grouping:
             container) or nodes (nodes and system containers).
         objects: slots of those pods or nodes that are wanted; None for all.
         conditions: (BY_* but no label, text, whether it must differ): of fields that are compared with a text.
+        resource_metric: a labelled metric: the slots are those of the entities' resources that have it. -1: the
+            entities' own.
     """
 
-    def __cinit__(self, Batch batch not None, int kind, keys=(), labels=(), objects=None, conditions=()):
+    def __cinit__(
+        self,
+        Batch batch not None,
+        int kind,
+        keys=(),
+        labels=(),
+        objects=None,
+        conditions=(),
+        int resource_metric=-1,
+    ):
         cdef int i
         check_kind(kind)
         if len(keys) > MAX_KEYS or len(labels) > MAX_LABELS:
             raise StoreError(f"BUG: {len(keys)} keys and {len(labels)} labels to group by")
+        for key in (*keys, *(condition[0] for condition in conditions)):
+            if not has_key(resource_metric, key):
+                raise StoreError(f"BUG: the labels of a resource with metric {resource_metric} do not have key {key}")
         self.newest = batch
         self.kind = kind
-        self.frame = &batch.frame[kind]
+        self.slot_kind = kind if resource_metric < 0 else KIND_RESOURCE
+        self.entities = &batch.frame[kind]
+        self.frame = &batch.frame[self.slot_kind]
         self.n_slots = self.frame.n
+        if resource_metric >= 0:
+            self.entity = self.frame.parent
         for key in keys:
             self.key[self.n_keys] = key
             self.n_keys += 1
         self.n_objects = batch.frame[self._object_kind()].n
         if kind == KIND_POD_CONTAINER or kind == KIND_SYS_CONTAINER:
-            self.object = self.frame.parent
+            self.object = self.entities.parent
         self.values = []
         for i in range(<int>len(labels)):
             self._add_labels(i, labels[i])
-        self._add_wanted(objects)
+        self._add_wanted(objects, resource_metric)
+        if KEY_RESOURCE_ID in keys or any(key == KEY_RESOURCE_ID for key, _, _ in conditions):
+            if self._name_volumes():
+                raise MemoryError
         self._add_conditions(conditions)
 
     def __dealloc__(self):
@@ -81,6 +139,8 @@ cdef class Grouping:
         free(self.first)
         free(self.size)
         free(self.is_block_wanted)
+        free(self.volume)
+        free(self.volume_start)
 
     def _object_kind(self):
         if self.kind == KIND_POD_CONTAINER:
@@ -111,8 +171,8 @@ cdef class Grouping:
             value += 1
         self.values.append(values)
 
-    def _add_wanted(self, const uint32_t[::1] objects):
-        cdef uint32_t slot, owner
+    def _add_wanted(self, const uint32_t[::1] objects, int resource_metric):
+        cdef uint32_t slot, object
         cdef Py_ssize_t k
         cdef uint8_t* chosen = NULL
         self.is_wanted = <uint8_t*>calloc(<size_t>self.n_slots + 1, 1)
@@ -127,11 +187,47 @@ cdef class Grouping:
                     chosen[objects[k]] = 1
         with nogil:
             for slot in range(self.n_slots):
-                # A slot without a name is free. One whose entity has gone has its name as long as the ring shows it.
-                if self.frame.name[slot] != NULL:
-                    owner = slot if self.object == NULL else self.object[slot]
-                    self.is_wanted[slot] = owner < self.n_objects and (chosen == NULL or chosen[owner])
+                if self._is_in(slot, resource_metric):
+                    object = self.object_of(slot)
+                    self.is_wanted[slot] = object < self.n_objects and (chosen == NULL or chosen[object])
         free(chosen)
+
+    cdef bint _is_in(self, uint32_t slot, int metric) noexcept nogil:
+        """Whether a slot has somebody, and of a resource: one of this kind, with this metric."""
+        # A slot without a name is free. One whose entity has gone has its name as long as the ring shows it.
+        if self.frame.name[slot] == NULL:
+            return False
+        if self.entity == NULL:
+            return True
+        return (
+            self.frame.parent_kind[slot] == self.kind
+            and has_metric(self.frame.type[slot], metric)
+            and self.entity[slot] < self.entities.n
+        )
+
+    cdef int _name_volumes(self) noexcept nogil:
+        """Writes down what volumes are called: no text of the batch has the prefix. 0, or -1 when memory is out."""
+        cdef uint32_t slot
+        cdef uint64_t size = 0
+        cdef const text_t* name
+        if self.slot_kind != KIND_RESOURCE:
+            return 0
+        self.volume_start = <uint64_t*>malloc((<size_t>self.n_slots + 1) * sizeof(uint64_t))
+        if self.volume_start == NULL:
+            return -1
+        for slot in range(self.n_slots):
+            if self.is_wanted[slot] and self.frame.type[slot] == RESOURCE_VOLUME:
+                self.volume_start[slot] = size
+                size += VOLUME_LEN + self.frame.name[slot].len
+        self.volume = <char*>malloc(size + 1)
+        if self.volume == NULL:
+            return -1
+        for slot in range(self.n_slots):
+            if self.is_wanted[slot] and self.frame.type[slot] == RESOURCE_VOLUME:
+                name = self.frame.name[slot]
+                memcpy(self.volume + self.volume_start[slot], VOLUME, VOLUME_LEN)
+                memcpy(self.volume + self.volume_start[slot] + VOLUME_LEN, text_ptr(name), name.len)
+        return 0
 
     cdef int _add_conditions(self, conditions) except -1:
         cdef uint32_t slot
@@ -257,34 +353,40 @@ cdef class Grouping:
                     self.is_single = False
         return 0
 
+    cdef uint32_t entity_of(self, uint32_t slot) noexcept nogil:
+        return slot if self.entity == NULL else self.entity[slot]
+
+    cdef uint32_t object_of(self, uint32_t slot) noexcept nogil:
+        cdef uint32_t entity = self.entity_of(slot)
+        return entity if self.object == NULL else self.object[entity]
+
     cdef uint32_t code(self, int key, uint32_t slot) noexcept nogil:
-        """What tells a slot's group from others by one key; of container names their hash."""
-        cdef uint32_t owner = slot if self.object == NULL else self.object[slot]
+        """What tells a slot's group from others by one key; of names that are nobody's slot their hash."""
+        cdef uint32_t object = self.object_of(slot)
+        cdef span_t text
         if key >= KEY_LABEL:
-            return self.label[key - KEY_LABEL][owner]
-        if key == KEY_CONTAINER:
-            return text_hash(self.frame.name[slot].data, self.frame.name[slot].len)
+            return self.label[key - KEY_LABEL][object]
+        if key >= KEY_CONTAINER:
+            text = slot_text(self, key, slot)
+            return text_hash(text.ptr, text.len)
         if key == KEY_NODE:
-            if self.kind == KIND_NODE:
-                return slot
-            if self.kind == KIND_SYS_CONTAINER:
-                return owner
-            return self.frame.node[slot]
+            if self.kind == KIND_NODE or self.kind == KIND_SYS_CONTAINER:
+                return object
+            return self.entities.node[self.entity_of(slot)]
         if key == KEY_POD or self.kind == KIND_NAMESPACE:
-            return owner
-        return self.newest.frame[KIND_POD].parent[owner]
+            return object
+        return self.newest.frame[KIND_POD].parent[object]
 
     cdef bint _is_same(self, uint32_t left, uint32_t right) noexcept nogil:
-        cdef const text_t* a
-        cdef const text_t* b
+        cdef span_t a, b
         cdef int i
         for i in range(self.n_keys):
             if self.code(self.key[i], left) != self.code(self.key[i], right):
                 return False
-            if self.key[i] == KEY_CONTAINER:
-                a = self.frame.name[left]
-                b = self.frame.name[right]
-                if a.len != b.len or memcmp(a.data, b.data, a.len) != 0:
+            if KEY_CONTAINER <= self.key[i] < KEY_LABEL:
+                a = slot_text(self, self.key[i], left)
+                b = slot_text(self, self.key[i], right)
+                if a.len != b.len or (a.len and memcmp(a.ptr, b.ptr, a.len) != 0):
                     return False
         return True
 
@@ -298,6 +400,23 @@ cdef class Grouping:
 
     cdef span_t text(self, int key, uint32_t group) noexcept nogil:
         return slot_text(self, self.key[key], self.first[group])
+
+    cdef span_t _resource_text(self, int key, uint32_t slot) noexcept nogil:
+        """One of the labels that tell a resource from others; whoever asks knows which of them it has."""
+        cdef const text_t* name = self.frame.name[slot]
+        cdef accelerator_t accelerator
+        cdef span_t found
+        if key == KEY_RESOURCE_ID:
+            found.ptr = text_ptr(name)
+            found.len = name.len
+            if self.frame.type[slot] == RESOURCE_VOLUME:
+                found.ptr = self.volume + self.volume_start[slot]
+                found.len += VOLUME_LEN
+            return found
+        accelerator = split_accelerator(name)
+        if key == KEY_MAKE:
+            return accelerator.make
+        return accelerator.model if key == KEY_MODEL else accelerator.id
 
     cdef int compare(self, uint32_t left, uint32_t right) noexcept nogil:
         """Below 0, 0 or above 0, by the texts of the keys; what has none comes first."""
@@ -353,8 +472,10 @@ cdef span_t slot_text(Grouping grouping, int key, uint32_t slot) noexcept nogil:
     cdef uint32_t code
     none.ptr = NULL
     none.len = 0
+    if KEY_RESOURCE_ID <= key < KEY_LABEL:
+        return grouping._resource_text(key, slot)
     if key == KEY_CONTAINER:
-        text = grouping.frame.name[slot]
+        text = grouping.entities.name[grouping.entity_of(slot)]
     else:
         code = grouping.code(key, slot)
         if code == SLOT_NONE:

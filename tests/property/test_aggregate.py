@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +65,37 @@ def apply(function: Function, values: Sequence[float]) -> float:
             return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
     place = math.floor(len(ordered) * percentile / 100 + 0.5)
     return ordered[min(max(place, 1), len(ordered)) - 1]
+
+
+Texts = tuple[bytes | None, ...]
+
+
+def folded(
+    series: Iterable[tuple[Texts, Mapping[int, float]]], across: Function | None, over: Sequence[Function],
+    start_ns: int, end_ns: int, bucket_ns: int = 0, is_rate: bool = False, is_counter: bool = False,
+) -> dict[tuple[Texts, int], tuple[float, ...]]:  # fmt: skip
+    """A question's answer, the naive way: of each series the texts of its group, and its values by time."""
+    groups: dict[Texts, dict[int, list[float]]] = {}
+    for texts, points in series:
+        group = groups.setdefault(texts, {})
+        for at, value in points.items():
+            if not start_ns < at <= end_ns:
+                continue
+            if is_rate:
+                former = points.get(at - STEP_NS)
+                if former is None or (is_counter and value < former):
+                    continue
+                value = (value - former) / (STEP_NS / SECOND_NS)
+            group.setdefault(at, []).append(value)
+    found = {}
+    for texts, ticks in groups.items():
+        buckets: dict[int, list[float]] = {}
+        for at in sorted(ticks):
+            values = ticks[at] if across is None else [apply(across, ticks[at])]
+            buckets.setdefault(at - at % bucket_ns if bucket_ns else 0, []).extend(values)
+        for start, values in buckets.items():
+            found[texts, start] = tuple(apply(function, values) for function in over)
+    return found
 
 
 @dataclass
@@ -140,35 +171,11 @@ class Pods:
         hostname = set_["labels"].get("hostname") if set_ else None
         return hostname.encode() if hostname else None
 
-    def expected(
-        self, kind: Kind, keys: Sequence[int], across: Function | None, over: Sequence[Function],
-        start_ns: int, end_ns: int, bucket_ns: int = 0, is_rate: bool = False, is_counter: bool = False,
-    ) -> dict[tuple[tuple[bytes | None, ...], int], tuple[float, ...]]:  # fmt: skip
-        groups: dict[tuple[bytes | None, ...], dict[int, list[float]]] = {}
+    def series(self, kind: Kind, keys: Sequence[int]) -> Iterator[tuple[Texts, dict[int, float]]]:
         for slot in range(500):
-            series = self.store.series(kind, slot, self.metric, -(2**62), 2**62)
-            points = {at: float(value) for at, value in series}
-            if not points:
-                continue
-            group = groups.setdefault(tuple(self.key(kind, slot, key) for key in keys), {})
-            for at, value in points.items():
-                if not start_ns < at <= end_ns:
-                    continue
-                if is_rate:
-                    former = points.get(at - STEP_NS)
-                    if former is None or (is_counter and value < former):
-                        continue
-                    value = (value - former) / (STEP_NS / SECOND_NS)
-                group.setdefault(at, []).append(value)
-        found = {}
-        for texts, ticks in groups.items():
-            buckets: dict[int, list[float]] = {}
-            for at in sorted(ticks):
-                values = ticks[at] if across is None else [apply(across, ticks[at])]
-                buckets.setdefault(at - at % bucket_ns if bucket_ns else 0, []).extend(values)
-            for start, values in buckets.items():
-                found[texts, start] = tuple(apply(function, values) for function in over)
-        return found
+            points = {at: float(value) for at, value in self.store.series(kind, slot, self.metric, -(2**62), 2**62)}
+            if points:
+                yield tuple(self.key(kind, slot, key) for key in keys), points
 
 
 def ask(pods: Pods, kind: Kind, keys: Sequence[int], start_ns: int, end_ns: int, **more: Any) -> Aggregate:
@@ -180,7 +187,7 @@ def ask(pods: Pods, kind: Kind, keys: Sequence[int], start_ns: int, end_ns: int,
     return aggregate
 
 
-def check(aggregate: Aggregate, want: dict[Any, tuple[float, ...]], *, has_buckets: bool) -> None:
+def check(aggregate: Aggregate, want: Mapping[Any, tuple[float, ...]], *, has_buckets: bool) -> None:
     found = {(texts, start if has_buckets else 0): values for texts, start, values in aggregate.rows()}
     assert found.keys() == want.keys()
     for key, values in found.items():
@@ -190,6 +197,22 @@ def check(aggregate: Aggregate, want: dict[Any, tuple[float, ...]], *, has_bucke
 numbers = st.one_of(
     st.integers(-(2**40), 2**40), st.integers(0, 100).map(lambda n: n * 4096), st.floats(-1e6, 1e6, width=32)
 )
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> tuple[int, int, dict[str, Any]]:
+    """Start, end and the other arguments of an Aggregate."""
+    across = draw(st.one_of(st.none(), st.sampled_from(FUNCTIONS)))
+    over = draw(st.lists(st.sampled_from((*FUNCTIONS, LAST) if across else FUNCTIONS), min_size=1, max_size=4))
+    start_ns = T0_NS + draw(st.integers(-2, 7)) * STEP_NS
+    end_ns = T0_NS + draw(st.integers(-1, 7)) * STEP_NS
+    return start_ns, end_ns, {
+        "across": across,
+        "over": over,
+        "bucket_ns": draw(st.sampled_from((0, STEP_NS, 3 * STEP_NS, 7 * SECOND_NS))),
+        "is_rate": draw(st.booleans()),
+        "is_counter": draw(st.booleans()),
+    }  # fmt: skip
 
 
 @settings(deadline=None, max_examples=100)
@@ -210,19 +233,9 @@ def test_any_question_has_the_naive_answer(data: st.DataObject) -> None:
     keys = data.draw(st.lists(st.sampled_from(possible), unique=True, max_size=4))
     if _grouping.BY_POD in keys and _grouping.BY_NAMESPACE not in keys:
         keys.insert(0, _grouping.BY_NAMESPACE)
-    across = data.draw(st.one_of(st.none(), st.sampled_from(FUNCTIONS)))
-    over = data.draw(st.lists(st.sampled_from((*FUNCTIONS, LAST) if across else FUNCTIONS), min_size=1, max_size=4))
-    start_ns = T0_NS + data.draw(st.integers(-2, 7)) * STEP_NS
-    end_ns = T0_NS + data.draw(st.integers(-1, 7)) * STEP_NS
-    more = {
-        "across": across,
-        "over": over,
-        "bucket_ns": data.draw(st.sampled_from((0, STEP_NS, 3 * STEP_NS, 7 * SECOND_NS))),
-        "is_rate": data.draw(st.booleans()),
-        "is_counter": data.draw(st.booleans()),
-    }
+    start_ns, end_ns, more = data.draw(questions())
     aggregate = ask(pods, kind, keys, start_ns, end_ns, **more)
-    want = pods.expected(kind, keys, start_ns=start_ns, end_ns=end_ns, **more)
+    want = folded(pods.series(kind, keys), start_ns=start_ns, end_ns=end_ns, **more)
     check(aggregate, want, has_buckets=more["bucket_ns"] > 0)
 
 
