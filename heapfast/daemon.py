@@ -27,6 +27,7 @@ from heapfast._core import Store
 from heapfast.api.app import create_app
 from heapfast.api.host import Host
 from heapfast.api.query_limits import QueryLimits
+from heapfast.api.query_monitoring import QueryMonitoring
 from heapfast.api.secure_state import Signs
 from heapfast.api.state import HistoryLimits, State
 from heapfast.auth.client_cert import ClientRule
@@ -349,8 +350,12 @@ async def build(
             return None if warm is None or warm.is_settled else "what was kept over the restart is not served yet"
 
         query_limits = QueryLimits(
-            options.query.max_rows, options.query.max_samples, options.query.timeout_ns / NS_PER_SECOND
+            max_rows=options.query.max_rows,
+            max_samples=options.query.max_samples,
+            timeout_seconds=options.query.timeout_ns / NS_PER_SECOND,
+            max_body_bytes=options.query.max_body_bytes,
         )
+        query_monitoring = QueryMonitoring(registry)
         state = State(
             store=store,
             pods=pods,
@@ -371,6 +376,7 @@ async def build(
             ),
             executor=executor,
             query_limits=query_limits,
+            query_monitoring=query_monitoring,
         )
         hosts: list[Host] = []
         if options.api.enabled:
@@ -399,6 +405,7 @@ async def build(
                     registry=registry,
                     executor=executor,
                     query_limits=query_limits,
+                    query_monitoring=query_monitoring,
                 ),
                 access,
                 kube_monitoring,

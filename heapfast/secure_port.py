@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from heapfast.api.params import parse_query
+from heapfast.api.query import ASKED_BY_POST
 from heapfast.api.secure_app import create_secure_app
 from heapfast.api.secure_state import SecureState, Signs
 from heapfast.auth.access_review import AccessReviewer
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from heapfast._core import Store
     from heapfast.api.metrics_server_monitoring import MetricsServerMonitor
     from heapfast.api.query_limits import QueryLimits
+    from heapfast.api.query_monitoring import QueryMonitoring
     from heapfast.api.targets import Targets
     from heapfast.clock import Clock
     from heapfast.config.options import AuthOptions, SecureOptions
@@ -77,6 +79,7 @@ class Served:
     registry: CollectorRegistry
     executor: Executor
     query_limits: QueryLimits
+    query_monitoring: QueryMonitoring
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,7 @@ async def build_secure_port(
             authorized_ttl_seconds=auth.authorized_ttl_ns / NS_PER_SECOND,
             unauthorized_ttl_seconds=auth.unauthorized_ttl_ns / NS_PER_SECOND,
         ),
-        AttributeReader(QueryParsers(parse_query, parse_selector, parse_field_selector)),
+        AttributeReader(QueryParsers(parse_query, parse_selector, parse_field_selector), ASKED_BY_POST),
         allows_anonymous=False,
         clock=served.clock,
         monitoring=monitoring,
@@ -179,6 +182,7 @@ async def build_secure_port(
             registry=served.registry,
             executor=served.executor,
             query_limits=served.query_limits,
+            query_monitoring=served.query_monitoring,
             enable_custom_metrics=options.enable_custom_metrics,
         )
     )

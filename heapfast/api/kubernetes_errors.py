@@ -47,6 +47,14 @@ def not_acceptable(message: str) -> KubernetesError:
     return KubernetesError(Status(406, "NotAcceptable", message))
 
 
+def too_large(message: str) -> KubernetesError:
+    return KubernetesError(Status(413, "RequestEntityTooLarge", message))
+
+
+def unsupported_media_type(message: str) -> KubernetesError:
+    return KubernetesError(Status(415, "UnsupportedMediaType", message))
+
+
 def timed_out(message: str) -> KubernetesError:
     return KubernetesError(Status(504, "Timeout", message))
 

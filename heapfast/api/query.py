@@ -1,13 +1,13 @@
 """/apis/heapfast/v1/query: sums, averages and percentiles over selectors and windows, from memory.
 
-In      a question in the query's parameters, see query/question.py
+In      a question in the query's parameters, in a form that is posted, or in both; see query/question.py
 Out     rows of JSON, CSV or Arrow; failures as Kubernetes' Status, on both ports
 Callers routes.py and secure_routes.py
 Source  docs/query.md, which is ours
 Never   holds the loop: it takes references to batches there, a thread of its own does the work
 
 On the secure port a SubjectAccessReview asks for `list query.heapfast`, in the namespace of the path or in all: below
-`/namespaces/NAME/` nothing outside that namespace is looked at.
+`/namespaces/NAME/` nothing outside that namespace is looked at. A POST makes nothing, and needs the same permission.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from array import array
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import Any, Final
 
 import falcon.asgi
@@ -27,17 +28,19 @@ from heapfast._aggregate import Aggregate, Cancelled, TooManySamples
 from heapfast._core import Store
 from heapfast._grouping import Grouping
 from heapfast._snapshot import Snapshot
-from heapfast.api.kubernetes_errors import method_not_allowed, not_acceptable, timed_out, unavailable
+from heapfast.api.kubernetes_errors import not_acceptable, timed_out, too_large, unavailable
 from heapfast.api.kubernetes_responders import put_error
 from heapfast.api.negotiation import accepts_gzip_element, compress, quality_of
-from heapfast.api.query_limits import QueryLimits
-from heapfast.api.request import Request
+from heapfast.api.query_form import METHODS, read_question
+from heapfast.api.query_limits import BeyondLimit, QueryLimits
+from heapfast.api.query_monitoring import Outcome, QueryMonitoring
+from heapfast.api.request import ClientGone, Request
 from heapfast.api.responders import JSON
 from heapfast.catalog.keys import Kind
 from heapfast.catalog.metrics import BY_NAME
 from heapfast.errors import HeapfastError, QueryError
-from heapfast.query.question import Question, parse_question
-from heapfast.render._query import render_csv_rows, render_json_rows
+from heapfast.query.question import Question
+from heapfast.render._query import count_rows, render_csv_rows, render_json_rows
 from heapfast.render.arrow import ARROW_TYPE, has_arrow, render_arrow_rows
 from heapfast.store.index import Postings
 from heapfast.units import NS_PER_SECOND
@@ -46,6 +49,8 @@ GROUP_NAME: Final = "heapfast"
 QUERY_PREFIX: Final = f"/apis/{GROUP_NAME}/v1"
 #: Below it: of all namespaces, of one.
 QUERY: Final = ("/query", "/namespaces/{namespace}/query")
+#: What permission is asked for, whatever the method: (group, resource), see auth/attributes.py.
+ASKED_BY_POST: Final = frozenset(((GROUP_NAME, "query"),))
 #: By format.
 TYPES: Final = {"json": JSON, "csv": "text/csv; charset=utf-8", "arrow": ARROW_TYPE}
 
@@ -56,7 +61,11 @@ COMPRESS_ABOVE_BYTES: Final = 8 * 1024
 
 
 class _Job:
-    """One question in its thread."""
+    """One question in its thread.
+
+    Attributes:
+        n_rows: of the answer, once it is there.
+    """
 
     def __init__(self, question: Question, snapshot: Snapshot, start_ns: int, end_ns: int, limits: QueryLimits) -> None:
         self._question = question
@@ -66,6 +75,7 @@ class _Job:
         self._limits = limits
         self._aggregate: Aggregate | None = None
         self._is_cancelled = False
+        self.n_rows = 0
 
     def cancel(self) -> None:
         """Make `run` end soon, with Cancelled. From the loop."""
@@ -83,7 +93,15 @@ class _Job:
     def _rows(self, objects: array[int] | None, labels: list[list[tuple[bytes, array[int]]]], form: str) -> bytes:
         question, snapshot = self._question, self._snapshot
         assert snapshot is not None, "BUG: a question is worked on once"
-        grouping = Grouping(snapshot.newest, question.kind, question.key_codes, labels, objects, question.conditions)
+        grouping = Grouping(
+            snapshot.newest,
+            question.kind,
+            question.key_codes,
+            labels,
+            objects,
+            question.conditions,
+            snapshot.metric if question.is_labeled else -1,
+        )
         grouping.make()
         self._check_rows(min(grouping.n_groups, question.top or grouping.n_groups) * self._most_buckets(snapshot))
         # The best of the whole window are looked for first, and then their buckets.
@@ -96,6 +114,7 @@ class _Job:
                 grouping.narrow(order)
                 aggregate = self._run(snapshot, grouping, question.bucket_ns)
                 order = array("I", range(len(order)))
+        self.n_rows = count_rows(aggregate, order)
         columns = [*question.keys, "time", *(function.name for function in question.over)]
         if form == "arrow":
             functions = [function.name for function in question.over]
@@ -125,7 +144,7 @@ class _Job:
         try:
             aggregate.run()
         except TooManySamples as error:
-            raise QueryError(f"{error}: ask for fewer, or raise --query-max-samples") from error
+            raise BeyondLimit("query-max-samples", f"{error}: ask for fewer") from error
         return aggregate
 
     def _most_buckets(self, snapshot: Snapshot) -> int:
@@ -134,9 +153,10 @@ class _Job:
 
     def _check_rows(self, n_rows: int) -> None:
         if n_rows > self._limits.max_rows:
-            raise QueryError(
+            raise BeyondLimit(
+                "query-max-rows",
                 f"cannot answer with up to {n_rows} rows, the limit is {self._limits.max_rows}: ask for top=N, fewer "
-                "groups or larger buckets, or raise --query-max-rows"
+                "groups or larger buckets",
             )
 
     def _described(self, aggregate: Aggregate, snapshot: Snapshot) -> dict[str, Any]:
@@ -158,28 +178,32 @@ class _Job:
 class Query:
     """Responders of the routes; one for an app."""
 
-    def __init__(self, store: Store, pods: Postings, nodes: Postings, limits: QueryLimits) -> None:
+    def __init__(
+        self, store: Store, pods: Postings, nodes: Postings, limits: QueryLimits, monitoring: QueryMonitoring
+    ) -> None:
         self._store = store
         self._pods = pods
         self._nodes = nodes
         self._limits = limits
+        self._monitoring = monitoring
         # Its own thread, so that a long question keeps no batch from being closed; questions wait for each other.
         self._executor: Executor = ThreadPoolExecutor(1, thread_name_prefix="query")
 
     async def query(self, req: Request, resp: falcon.asgi.Response, namespace: str | None = None) -> None:
+        start = perf_counter()
+        outcome = Outcome.FAILED
         try:
-            if req.method not in ("GET", "HEAD"):
-                raise method_not_allowed()
-            question = parse_question(req.query(), namespace)
-            form = question.format or _preferred(req.first_header(b"accept"))
-            if form == "arrow" and not has_arrow():
-                raise not_acceptable(
-                    "Arrow needs the package pyarrow, which is not installed here: ask for json or csv"
-                )
-            body = await self._answer(req, question, form)
-        except HeapfastError as error:
-            put_error(req, resp, error)
+            async with asyncio.timeout(self._limits.timeout_seconds):
+                body, form = await self._answer(req, namespace)
+            outcome = Outcome.ANSWERED
+        except asyncio.CancelledError:
+            outcome = Outcome.CANCELLED
+            raise
+        except (HeapfastError, TimeoutError, ClientGone) as error:
+            outcome = self._refuse(req, resp, error)
             return
+        finally:
+            self._monitoring.observe(outcome, perf_counter() - start)
         resp.status = 200
         resp.content_type = TYPES[form]
         resp.set_header("vary", "Accept, Accept-Encoding")
@@ -188,7 +212,50 @@ class Query:
             body = await asyncio.get_running_loop().run_in_executor(self._executor, compress, body, "gzip")
         resp.data = body
 
-    async def _answer(self, req: Request, question: Question, form: str) -> bytes:
+    def _refuse(self, req: Request, resp: falcon.asgi.Response, error: Exception) -> Outcome:
+        """Say why there is no answer; returns how the question ended."""
+        outcome = Outcome.REFUSED
+        match error:
+            case Cancelled() | ClientGone():
+                outcome, error = Outcome.CANCELLED, unavailable("the client has gone")
+            case TimeoutError():
+                self._monitoring.met("query-timeout")
+                outcome = Outcome.LIMITED
+                error = timed_out(
+                    f"cannot answer within {self._limits.timeout_seconds:g} s: ask for a shorter window or fewer "
+                    "entities, or raise --query-timeout"
+                )
+            case BeyondLimit():
+                self._monitoring.met(error.limit)
+                outcome = Outcome.LIMITED
+                if error.limit == "query-max-body-bytes":
+                    error = too_large(str(error))
+        code = put_error(req, resp, error)
+        if code == 405:
+            resp.set_header("allow", ", ".join(METHODS))
+        if outcome is Outcome.REFUSED and code >= 500:
+            outcome = Outcome.UNAVAILABLE if code == 503 else Outcome.FAILED
+        return outcome
+
+    async def _answer(self, req: Request, namespace: str | None) -> tuple[bytes, str]:
+        """The answer, and its format."""
+        question = await read_question(req, namespace, self._limits.max_body_bytes, self._run)
+        form = question.format or _preferred(req.first_header(b"accept"))
+        if form == "arrow" and not has_arrow():
+            raise not_acceptable("Arrow needs the package pyarrow, which is not installed here: ask for json or csv")
+        job = self._job(question)
+        labels = [await self._labels(question.kind, key) for key in question.label_keys]
+        objects = None
+        if question.selector is not None:
+            objects = self._index(question.kind).select(question.selector).to_array()
+        body = await self._in_thread(req, job, lambda: job.run(objects, labels, form))
+        self._monitoring.answered(job.n_rows, len(body))
+        return body, form
+
+    def _run(self, work: Callable[[], Question]) -> asyncio.Future[Question]:
+        return asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def _job(self, question: Question) -> _Job:
         newest = self._store.newest
         if newest is None:
             raise unavailable("no samples yet: the first batch is not closed")
@@ -201,28 +268,8 @@ class Query:
         else:
             # Without a window the newest batch alone: it ends where the one before it does not reach.
             start_ns = end_ns - question.window_ns if question.window_ns else newest.timestamp_ns - 1
-        job = _Job(
-            question,
-            Snapshot(self._store, question.kind, metric, start_ns, question.is_rate),
-            start_ns,
-            end_ns,
-            self._limits,
-        )
-        try:
-            async with asyncio.timeout(self._limits.timeout_seconds):
-                labels = [await self._labels(question.kind, key) for key in question.label_keys]
-                index = self._index(question.kind)
-                objects = None
-                if question.selector is not None:
-                    objects = index.select(question.selector).to_array()
-                return await self._in_thread(req, job, lambda: job.run(objects, labels, form))
-        except TimeoutError as error:
-            raise timed_out(
-                f"cannot answer within {self._limits.timeout_seconds:g} s: ask for a shorter window or fewer entities, "
-                "or raise --query-timeout"
-            ) from error
-        except Cancelled as error:
-            raise unavailable("the client has gone") from error
+        snapshot = Snapshot(self._store, question.slot_kind, metric, start_ns, question.is_rate)
+        return _Job(question, snapshot, start_ns, end_ns, self._limits)
 
     def _index(self, kind: Kind) -> Postings:
         return self._pods if kind in (Kind.POD, Kind.POD_CONTAINER) else self._nodes

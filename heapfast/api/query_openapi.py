@@ -16,17 +16,19 @@ import falcon.asgi
 
 from heapfast import __version__
 from heapfast.api.query import QUERY, QUERY_PREFIX
+from heapfast.api.query_form import FORM
 from heapfast.api.request import Request
 from heapfast.api.responders import JSON, put_plain
 from heapfast.catalog.metrics import CATALOG, CUSTOM_PREFIX
 from heapfast.catalog.prometheus_names import KIND_NAMES
-from heapfast.query.question import FORMATS, FUNCTION_PATTERN, MAX_TOP, PARAMETERS
+from heapfast.query.question import FORMATS, FUNCTION_PATTERN, MAX_TOP, PARAMETERS, RESOURCE_LABELS
 from heapfast.render.arrow import ARROW_TYPE
 
 OPENAPI_PATH: Final = f"/openapi/v3{QUERY_PREFIX}"
 
 _DURATION: Final = "A number and its unit, such as 15m or 90s."
-_METRICS: Final = "|".join(metric.name for metric in CATALOG if not metric.labels)
+_METRICS: Final = "|".join(metric.name for metric in CATALOG)
+_LABELS: Final = ", ".join(RESOURCE_LABELS)
 
 #: Parameter -> what it is for, and what it may be.
 _PARAMETERS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
@@ -34,17 +36,20 @@ _PARAMETERS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "A metric of the catalogue, or one of a container's own behind custom/.",
         {"type": "string", "pattern": f"^({_METRICS}|{CUSTOM_PREFIX}.+)$", "example": "cpu/usage_rate"},
     ),
-    "kind": ("Kind of the entities.", {"type": "string", "enum": list(KIND_NAMES.values()), "default": "pod"}),
+    "kind": (
+        "Kind of the entities, or of whose filesystems, disks or accelerators: pod, or container for the last two.",
+        {"type": "string", "enum": list(KIND_NAMES.values())},
+    ),
     "labelSelector": (
         "Conditions on labels, in Kubernetes' grammar: of pods (kind pod, container) or nodes (the other two).",
         {"type": "string", "example": "app=search,tier in (front,back)"},
     ),
     "fieldSelector": (
-        "Conditions, by = and !=, on metadata.name, metadata.namespace, spec.nodeName and container.name.",
+        f"Conditions, by = and !=, on metadata.name, metadata.namespace, spec.nodeName, container.name, {_LABELS}.",
         {"type": "string", "example": "metadata.namespace=shop"},
     ),
     "groupBy": (
-        "What groups are made by: namespace, node, pod, container, label:KEY, joined by commas; none: all are one.",
+        f"What makes groups, joined by commas: namespace, node, pod, container, label:KEY, {_LABELS}; none: one.",
         {"type": "string", "example": "namespace,label:app"},
     ),
     "across": (
@@ -140,7 +145,7 @@ def query_document() -> dict[str, Any]:
     return {
         "openapi": "3.0.3",
         "info": {"title": "heapfast", "version": __version__},
-        "paths": {QUERY_PREFIX + path: {"get": _operation(path)} for path in QUERY},
+        "paths": {QUERY_PREFIX + path: {"get": _get(path), "post": _post(path)} for path in QUERY},
         "components": {"schemas": _SCHEMAS},
     }
 
@@ -150,16 +155,38 @@ async def put_query_document(req: Request, resp: falcon.asgi.Response) -> None:
     put_plain(resp, 200, _BODY, content_type=JSON)
 
 
+def _get(path: str) -> dict[str, Any]:
+    operation = _operation(path)
+    operation["parameters"] += [_parameter(name) for name in PARAMETERS]
+    return operation
+
+
+def _post(path: str) -> dict[str, Any]:
+    """The same question in a form. What its URL says of it is not described: one place is enough."""
+    operation = _operation(path)
+    operation["operationId"] += "ByForm"
+    operation["description"] = (
+        "For selectors that are too long for a URL. It makes nothing, and needs the permission to list. A parameter "
+        "may stand in the URL in place of the form, but not in both; pretty and timeout stand in the URL only."
+    )
+    form = {
+        "type": "object",
+        "required": ["metric"],
+        "properties": {name: {"description": text} | schema for name, (text, schema) in _PARAMETERS.items()},
+        "additionalProperties": False,
+    }
+    operation["requestBody"] = {"required": True, "content": {FORM: {"schema": form}}}
+    operation["responses"] |= {"413": _STATUS, "415": _STATUS}
+    return operation
+
+
 def _operation(path: str) -> dict[str, Any]:
     is_namespaced = "{namespace}" in path
-    parameters = [_parameter(name) for name in PARAMETERS]
-    if is_namespaced:
-        place = {"name": "namespace", "in": "path", "required": True, "schema": {"type": "string"}}
-        parameters.insert(0, place)
+    place = {"name": "namespace", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
         "operationId": "queryNamespace" if is_namespaced else "query",
         "summary": "Aggregate one metric of many entities" + (" of a namespace." if is_namespaced else "."),
-        "parameters": parameters,
+        "parameters": [place] if is_namespaced else [],
         "responses": {
             "200": {
                 "description": "One row a group and bucket that has samples.",

@@ -169,7 +169,7 @@ def build_router(state: State, responders: Responders, monitor: HttpMonitor) -> 
     cluster_metrics = ClusterMetrics(state.store, state.pods, responders.run, exposition)
     router.add_exact(CLUSTER_METRICS.path, plain(cluster_metrics.metrics))
 
-    query = Query(state.store, state.pods, state.nodes, state.query_limits)
+    query = Query(state.store, state.pods, state.nodes, state.query_limits, state.query_monitoring)
     router.add_prefix(QUERY_PREFIX)
     for path in QUERY:
         router.add(QUERY_PREFIX + path, plain(query.query))

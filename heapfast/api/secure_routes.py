@@ -62,7 +62,7 @@ CUSTOM_RESOURCES: Final = (
     Route("/{resource}/{name}/{metric}", "others", False, "others", "resource"),
 )
 
-QUERY_RESOURCES: Final = (ApiResource("query", "QueryResult", True, ("list",)),)
+QUERY_RESOURCES: Final = (ApiResource("query", "QueryResult", True, ("create", "list")),)
 
 GROUPS_PATH: Final = "/apis"
 GROUP_PATH: Final = f"/apis/{GROUP}"
@@ -133,7 +133,7 @@ def _add_why(router: SecureRouter, state: SecureState) -> None:
 
 
 def _add_query(router: SecureRouter, state: SecureState) -> None:
-    query = Query(state.store, state.running, state.nodes, state.query_limits)
+    query = Query(state.store, state.running, state.nodes, state.query_limits, state.query_monitoring)
     for path in QUERY:
         router.add(QUERY_PREFIX + path, plain(query.query))
     router.add_exact(QUERY_OPENAPI_PATH, plain(put_query_document))

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from heapfast import __version__
 from heapfast.api.query_limits import QueryLimits
+from heapfast.api.query_monitoring import QueryMonitoring
 from heapfast.api.targets import Targets, no_targets
 from heapfast.store.requirement import Selector
 
@@ -81,6 +82,7 @@ class SecureState:
         version: as GET /version shows it.
         enable_custom_metrics: serve custom.metrics.k8s.io, too.
         query_limits: what a question to /apis/heapfast/v1 may cost.
+        query_monitoring: counts them; one for all ports.
     """
 
     store: Store
@@ -105,3 +107,4 @@ class SecureState:
     version: str = __version__
     enable_custom_metrics: bool = False
     query_limits: QueryLimits = field(default_factory=QueryLimits)
+    query_monitoring: QueryMonitoring = field(default_factory=lambda: QueryMonitoring(CollectorRegistry()))

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from heapfast import __version__
 from heapfast._core import Store
 from heapfast.api.query_limits import QueryLimits
+from heapfast.api.query_monitoring import QueryMonitoring
 from heapfast.api.targets import Targets, no_targets
 from heapfast.auth.client_cert import ClientRule
 from heapfast.clock import Clock
@@ -64,6 +65,7 @@ class State:
         executor: for work of more than a millisecond; None for the loop's own.
         version: as GET /version shows it.
         query_limits: what a question to /apis/heapfast/v1 may cost.
+        query_monitoring: counts them; one for all ports.
     """
 
     store: Store
@@ -84,3 +86,4 @@ class State:
     executor: Executor | None = None
     version: str = __version__
     query_limits: QueryLimits = field(default_factory=QueryLimits)
+    query_monitoring: QueryMonitoring = field(default_factory=lambda: QueryMonitoring(CollectorRegistry()))

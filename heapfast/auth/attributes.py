@@ -97,10 +97,16 @@ class QueryParsers(NamedTuple):
 
 
 class AttributeReader:
-    """Reads requests, and remembers what it read."""
+    """Reads requests, and remembers what it read.
 
-    def __init__(self, parsers: QueryParsers) -> None:
+    Args:
+        asked_by_post: (group, resource) of what a POST only asks about, in a body as long as no query can be: it needs
+            the permission of a GET. Reviews then state the selectors of the URL alone, and fewer conditions allow less.
+    """
+
+    def __init__(self, parsers: QueryParsers, asked_by_post: frozenset[tuple[str, str]] = frozenset()) -> None:
         self._parsers = parsers
+        self._asked_by_post = asked_by_post
         self._remembered = lru_cache(REMEMBERED)(self._read)
 
     def read(self, method: str, path: str, query: bytes) -> Attributes:
@@ -130,6 +136,8 @@ class AttributeReader:
             namespace = rest[1]
             if len(rest) > 2 and rest[2] not in _NAMESPACE_SUBRESOURCES:
                 rest = rest[2:]
+        if method == "POST" and verb == "create" and (group, rest[0]) in self._asked_by_post:
+            verb = "get"
         name = rest[1] if len(rest) > 1 else ""
         subresource = rest[2] if len(rest) > 2 and verb != "proxy" else ""
         params = self._parsers.query(query)

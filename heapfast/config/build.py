@@ -228,7 +228,7 @@ def _tls(values: Mapping[str, Any], findings: Findings) -> TlsOptions:
 
 
 def _query(values: Mapping[str, Any], findings: Findings) -> QueryOptions:
-    for flag in ("query-max-rows", "query-max-samples"):
+    for flag in ("query-max-rows", "query-max-samples", "query-max-body-bytes"):
         if values[flag] < 1:
             findings.refuse(flag, values[flag], "at least 1")
     if values["query-timeout"] <= 0:
@@ -237,6 +237,7 @@ def _query(values: Mapping[str, Any], findings: Findings) -> QueryOptions:
         max_rows=values["query-max-rows"],
         max_samples=values["query-max-samples"],
         timeout_ns=values["query-timeout"],
+        max_body_bytes=values["query-max-body-bytes"],
     )
 
 

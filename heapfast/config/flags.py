@@ -83,6 +83,7 @@ def _own_flags() -> list[Flag]:
     table.integer("query-max-rows", 100_000, "Longest answer of /apis/heapfast/v1/query: groups times buckets.")
     table.integer("query-max-samples", 20_000_000, "Samples that its percentiles may have in memory, 8 bytes each.")
     table.duration("query-timeout", 10, "Longest time to answer it.")
+    table.integer("query-max-body-bytes", 256 << 10, "Longest question that is posted to it.")
 
     table.group = Group.OTHER
     table.switch("version", "Print the version and exit.")

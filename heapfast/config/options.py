@@ -158,11 +158,13 @@ class QueryOptions(msgspec.Struct, frozen=True, kw_only=True):
         max_rows: of an answer.
         max_samples: in memory at a time, for percentiles.
         timeout_ns: longest time to answer.
+        max_body_bytes: of a question that is posted.
     """
 
     max_rows: int
     max_samples: int
     timeout_ns: int
+    max_body_bytes: int
 
 
 class SniPair(msgspec.Struct, frozen=True, kw_only=True):

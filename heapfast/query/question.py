@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from heapfast import _aggregate, _grouping
 from heapfast.catalog.keys import Kind
-from heapfast.catalog.metrics import BY_NAME, CUSTOM_PREFIX
+from heapfast.catalog.metrics import BY_NAME, CATALOG, CUSTOM_PREFIX
 from heapfast.catalog.prometheus_names import KIND_NAMES
 from heapfast.errors import QueryError
 from heapfast.query.aggregation import parse_bucket_ns
@@ -32,17 +32,26 @@ PARAMETERS: Final = (
     "start", "end", "window", "bucket", "top", "order", "format",
 )  # fmt: skip
 #: Understood by what stands before every request on the secure port.
-_COMMON: Final = ("pretty", "timeout")
+COMMON: Final = ("pretty", "timeout")
 
 FORMATS: Final = ("json", "csv", "arrow")
 LABEL_PREFIX: Final = "label:"
 MAX_FUNCTIONS: Final = 16
 MAX_TOP: Final = 1_000_000
+#: Characters of a selector in a message.
+MAX_QUOTED: Final = 200
+#: Of a selector. Each is a pass over all that the others leave; the values that one names cost next to nothing.
+MAX_CONDITIONS: Final = 100
 
+DEFAULT_KIND: Final = "pod"
+#: Beginnings of metrics that a pod's containers have, and not the pod itself.
+_OF_CONTAINERS: Final = ("disk/", "accelerator/")
+#: That some metrics have, and Heapster tells what is measured apart by.
+RESOURCE_LABELS: Final = tuple(dict.fromkeys(label for metric in CATALOG for label in metric.labels))
 _KINDS: Final = {name: kind for kind, name in KIND_NAMES.items()}
 _NAMESPACED: Final = frozenset((Kind.NAMESPACE, Kind.POD, Kind.POD_CONTAINER))
 _OF_PODS: Final = frozenset((Kind.POD, Kind.POD_CONTAINER))
-#: Kinds that have labels, or whose pod or node has.
+#: Kinds that have labels, or whose pod or node has; and those whose filesystems, disks and accelerators are measured.
 _LABELLED: Final = _OF_PODS | {Kind.NODE, Kind.SYS_CONTAINER}
 
 #: By what a kind can be grouped, besides labels.
@@ -59,8 +68,12 @@ _CODES: Final = {
     "node": _grouping.BY_NODE,
     "pod": _grouping.BY_POD,
     "container": _grouping.BY_CONTAINER,
+    "resource_id": _grouping.BY_RESOURCE_ID,
+    "make": _grouping.BY_MAKE,
+    "model": _grouping.BY_MODEL,
+    "accelerator_id": _grouping.BY_ACCELERATOR_ID,
 }
-#: Field -> what of an entity it is compared with.
+#: Field -> what of an entity it is compared with; labels of metrics are fields of their own name.
 _FIELDS: Final = {"metadata.namespace": "namespace", "spec.nodeName": "node", "container.name": "container"}
 _NAME: Final = "metadata.name"
 _NAME_OF: Final = {
@@ -117,9 +130,12 @@ class Question(NamedTuple):
 
     Attributes:
         metric: as the store calls it.
+        kind: of the entities.
+        is_labeled: the metric is measured by resources of the entities: filesystems, disks or accelerators.
         selector: of labels of pods or nodes; None for all.
         conditions: (what, text, whether it must differ), of _grouping.Grouping.
-        keys: what groups are made by: "namespace", "node", "pod", "container", or "label:" and a label's key.
+        keys: what groups are made by: "namespace", "node", "pod", "container", a label of the metric, or "label:" and
+            the key of an entity's label.
         across: makes one value of a group's at a tick; None: pooled.
         over: each makes one value of a bucket.
         is_counter: a value that falls is a reset.
@@ -133,6 +149,7 @@ class Question(NamedTuple):
 
     metric: str
     kind: Kind
+    is_labeled: bool
     selector: Selector | None
     conditions: tuple[tuple[int, bytes, bool], ...]
     keys: tuple[str, ...]
@@ -148,6 +165,11 @@ class Question(NamedTuple):
     is_ordered: bool
     is_descending: bool
     format: str
+
+    @property
+    def slot_kind(self) -> Kind:
+        """Whose samples are read."""
+        return Kind.RESOURCE if self.is_labeled else self.kind
 
     @property
     def label_keys(self) -> tuple[str, ...]:
@@ -171,13 +193,20 @@ def parse_question(params: Mapping[str, str], namespace: str | None = None) -> Q
         QueryError: with what is wrong, and what would be right.
     """
     for name in params:
-        if name not in PARAMETERS and name not in _COMMON:
+        if name not in PARAMETERS and name not in COMMON:
             raise QueryError(f"unknown parameter {quote(name)}: want {', '.join(PARAMETERS)}")
-    kind = _kind(params.get("kind") or "pod", namespace)
     metric = _metric(params.get("metric", ""))
+    labels = BY_NAME[metric].labels if metric in BY_NAME else ()
+    kind = _kind(params.get("kind") or ("container" if metric.startswith(_OF_CONTAINERS) else DEFAULT_KIND), namespace)
+    if labels and kind not in _LABELLED:
+        raise QueryError(
+            f"cannot ask for {metric} of a {KIND_NAMES[kind]}: want kind "
+            f"{', '.join(KIND_NAMES[one] for one in KIND_NAMES if one in _LABELLED)}"
+        )
+    known = (*_KEYS[kind], *labels)
     across, over = _functions(params)
     start_ns, end_ns, window_ns = _window(params)
-    conditions = _conditions(params.get("fieldSelector", ""), kind)
+    conditions = _conditions(params.get("fieldSelector", ""), kind, known)
     if namespace is not None:
         conditions = ((_grouping.BY_NAMESPACE, _bytes(namespace), False), *conditions)
     top = _top(params.get("top", ""))
@@ -187,9 +216,10 @@ def parse_question(params: Mapping[str, str], namespace: str | None = None) -> Q
     return Question(
         metric,
         kind,
+        bool(labels),
         _selector(params.get("labelSelector", ""), kind),
         conditions,
-        _keys(params.get("groupBy", ""), kind),
+        _keys(params.get("groupBy", ""), kind, known),
         across,
         over,
         _boolean(params, "rate"),
@@ -218,8 +248,6 @@ def _metric(name: str) -> str:
     if not name:
         raise QueryError("metric is missing: name one, such as metric=cpu/usage_rate")
     if name in BY_NAME:
-        if BY_NAME[name].labels:
-            raise QueryError(f"cannot query {name}: it is measured by {BY_NAME[name].labels[0]}, not by kind of entity")
         return name
     if name.startswith(CUSTOM_PREFIX) and name != CUSTOM_PREFIX:
         return name
@@ -232,36 +260,54 @@ def _selector(text: str, kind: Kind) -> Selector | None:
     if kind not in _LABELLED:
         raise QueryError(f"cannot select {KIND_NAMES[kind]} metrics by labelSelector: want pods, nodes or containers")
     try:
-        return parse_selector(text)
+        selector = parse_selector(text)
     except QueryError as error:
-        raise QueryError(f"cannot parse labelSelector {quote(text)}: {error}") from error
+        raise QueryError(f"cannot parse labelSelector {quote(_shortened(text))}: {error}") from error
+    _check_conditions(selector, "labelSelector")
+    return selector
 
 
-def _conditions(text: str, kind: Kind) -> tuple[tuple[int, bytes, bool], ...]:
+def _check_conditions(selector: Selector, parameter: str) -> None:
+    if len(selector) > MAX_CONDITIONS:
+        raise QueryError(
+            f"cannot select by {len(selector)} conditions in {parameter}, the limit is {MAX_CONDITIONS}: name many "
+            "values in one of labels, as in app in (a,b,c)"
+        )
+
+
+def _shortened(text: str) -> str:
+    """A selector that may be as long as a body, for a message."""
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}..."
+
+
+def _conditions(text: str, kind: Kind, known: tuple[str, ...]) -> tuple[tuple[int, bytes, bool], ...]:
+    fields = {field: what for field, what in _FIELDS.items() if what in known}
+    fields |= {name: name for name in known if name in RESOURCE_LABELS}
+    if kind in _NAME_OF:
+        fields = {_NAME: _NAME_OF[kind], **fields}
     found = []
-    for requirement in parse_field_selector(text) if text else ():
-        what = _NAME_OF.get(kind) if requirement.key == _NAME else _FIELDS.get(requirement.key)
-        if what is None or what not in _KEYS[kind]:
-            known = [field for field, what in _FIELDS.items() if what in _KEYS[kind]]
-            if kind in _NAME_OF:
-                known.insert(0, _NAME)
+    selector = parse_field_selector(text) if text else ()
+    _check_conditions(selector, "fieldSelector")
+    for requirement in selector:
+        what = fields.get(requirement.key)
+        if what is None:
             raise QueryError(
                 f"cannot select {KIND_NAMES[kind]} metrics by field {quote(requirement.key)}: want "
-                f"{', '.join(known) or 'no fieldSelector'}"
+                f"{', '.join(fields) or 'no fieldSelector'}"
             )
         found.append((_CODES[what], _bytes(requirement.values[0]), requirement.operator is Operator.NOT_IN))
     return tuple(found)
 
 
-def _keys(text: str, kind: Kind) -> tuple[str, ...]:
+def _keys(text: str, kind: Kind, known: tuple[str, ...]) -> tuple[str, ...]:
     keys: dict[str, None] = {}
     for name in text.split(",") if text else ():
         if name.startswith(LABEL_PREFIX):
             if kind not in _LABELLED:
                 raise QueryError(f"cannot group {KIND_NAMES[kind]} metrics by labels: want pods, nodes or containers")
             check_key(name.removeprefix(LABEL_PREFIX))
-        elif name not in _KEYS[kind]:
-            known = [*_KEYS[kind], *([f"{LABEL_PREFIX}KEY"] if kind in _LABELLED else [])]
+        elif name not in known:
+            known = (*known, *([f"{LABEL_PREFIX}KEY"] if kind in _LABELLED else []))
             raise QueryError(
                 f"cannot group {KIND_NAMES[kind]} metrics by {quote(name)}: want {', '.join(known) or 'no groupBy'}"
             )

@@ -3,6 +3,7 @@ from collections.abc import Iterable
 
 from heapfast._aggregate import Aggregate
 
+def count_rows(aggregate: Aggregate, groups: array[int]) -> int: ...
 def render_json_rows(
     aggregate: Aggregate, groups: array[int], columns: Iterable[str], head: bytes = b"", tail: bytes = b""
 ) -> bytes: ...

@@ -1,7 +1,7 @@
 """Answers of /apis/heapfast/v1/query as text: rows of JSON or CSV.
 
 In      an Aggregate that has run, its groups in the order of the answer
-Out     a list of objects, or lines of comma-separated values
+Out     a list of objects, or lines of comma-separated values; how many
 Callers api/query.py, in a thread
 Source  docs/query.md, which is ours; RFC 8259, RFC 4180
 Never   holds the GIL while it writes
@@ -24,6 +24,18 @@ from heapfast.render._json cimport (
 
 cdef enum:
     MAX_COLUMNS = 40
+
+
+def count_rows(Aggregate aggregate not None, const uint32_t[::1] groups not None) -> int:
+    """Return how many rows an answer with these groups has."""
+    cdef Py_ssize_t i, bucket, n = 0
+    cdef double value
+    with nogil:
+        for i in range(groups.shape[0]):
+            for bucket in range(aggregate.n_buckets):
+                value = aggregate.value_of(bucket, 0, groups[i])
+                n += value == value
+    return n
 
 
 def render_json_rows(

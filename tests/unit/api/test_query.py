@@ -8,14 +8,18 @@ import io
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from heapfast._aggregate import SUM, Aggregate
+from heapfast._aggregate import SUM, Aggregate, Cancelled
 from heapfast._core import Store
 from heapfast._grouping import BY_LABEL, Grouping
 from heapfast._snapshot import Snapshot
+from heapfast.api.query import ASKED_BY_POST
 from heapfast.api.query_limits import QueryLimits
+from heapfast.api.query_monitoring import LIMITS, Outcome, QueryMonitoring
 from heapfast.auth.attributes import AttributeReader, QueryParsers
 from heapfast.catalog.keys import Kind
+from heapfast.config.flags import FLAGS
 from heapfast.render._query import render_csv_rows, render_json_rows
 from heapfast.render.arrow import ARROW_TYPE, render_arrow_rows
 from heapfast.sim._rows import rows_of
@@ -82,6 +86,20 @@ async def test_one_question_is_one_row_of_now(cluster):
                      [("system.slice/docker.service", 3072), ("kubelet", 2024)], id="system containers"),
         pytest.param("metric=cpu/usage_rate&kind=cluster", [(3516,)], id="cluster"),
         pytest.param("metric=custom/qps&kind=container&groupBy=node", [("node-1", 17)], id="custom"),
+        pytest.param("metric=filesystem/usage&kind=node&groupBy=node,resource_id,label:pool",
+                     [("node-1", "/", "blue", 40960), ("node-1", "logs", "blue", 7)], id="filesystems"),
+        pytest.param("metric=filesystem/usage&kind=node", [(40967,)], id="all filesystems of all nodes"),
+        pytest.param("metric=filesystem/usage&kind=node&labelSelector=pool%3Dgreen", [], id="other filesystems"),
+        pytest.param("metric=filesystem/usage&kind=node&fieldSelector=resource_id!%3Dlogs", [(40960,)], id="one"),
+        pytest.param("metric=filesystem/usage&groupBy=pod,resource_id,label:app&labelSelector=app%3Dweb",
+                     [("default", "web-0", "Volume:data", "web", 12)], id="volumes"),
+        pytest.param("metric=filesystem/usage&fieldSelector=resource_id%3DVolume:data,metadata.name%3Dweb-0", [(12,)],
+                     id="a volume"),
+        pytest.param("metric=filesystem/usage&fieldSelector=resource_id%3Ddata", [], id="a volume by half of its id"),
+        pytest.param("metric=accelerator/memory_used&groupBy=container,make,model,accelerator_id,node&over=max",
+                     [("nginx", "nvidia", "k80", "GPU-0", "node-1", 10)], id="accelerators, of containers unless told"),
+        pytest.param("metric=accelerator/duty_cycle&kind=container&groupBy=pod&top=1&window=10m",
+                     [("default", "web-0", 9)], id="top accelerators"),
         pytest.param("metric=memory/usage&pooled=min,max,count&fieldSelector=metadata.namespace%3Dshop&window=10m",
                      [(2**30 + 1024, 2**30 + 1024, 3)], id="pooled"),
         pytest.param("metric=network/rx&rate=true&groupBy=namespace&fieldSelector=metadata.name%3Dweb-0&window=5m",
@@ -216,7 +234,40 @@ async def test_a_namespaces_route_shows_nothing_else(cluster):
         pytest.param("", "metric is missing: name one, such as metric=cpu/usage_rate", id="no metric"),
         pytest.param("metric=cpu", 'unknown metric "cpu": want one of the catalogue', id="metric"),
         pytest.param("metric=custom/nope", "unknown metric custom/nope: nothing has reported it", id="custom"),
-        pytest.param("metric=filesystem/usage", "cannot query filesystem/usage: it is measured by", id="fs"),
+        pytest.param(
+            "metric=filesystem/usage&kind=namespace",
+            "cannot ask for filesystem/usage of a namespace: want kind node, pod, container, system_container",
+            id="labelled of a sum",
+        ),
+        pytest.param(
+            "metric=filesystem/usage&kind=cluster", "cannot ask for filesystem/usage of a cluster", id="of all"
+        ),
+        pytest.param(
+            "metric=filesystem/usage&groupBy=make",
+            'cannot group pod metrics by "make": want namespace, node, pod, resource_id, label:KEY',
+            id="label of another metric",
+        ),
+        pytest.param("metric=uptime&groupBy=resource_id", 'cannot group pod metrics by "resource_id"', id="no label"),
+        pytest.param("metric=uptime&fieldSelector=resource_id%3D/", 'by field "resource_id": want meta', id="no field"),
+        pytest.param(
+            "metric=accelerator/duty_cycle&fieldSelector=resource_id%3D0",
+            'by field "resource_id": want metadata'
+            ".name, metadata.namespace, spec.nodeName, container.name, make, model, acc",
+            id="another's field",
+        ),
+        pytest.param(
+            "metric=uptime&labelSelector=" + ",".join(["a"] * 101),
+            "by 101 conditions in labelSelector, the li",
+            id="conditions on labels",
+        ),
+        pytest.param(
+            "metric=uptime&fieldSelector=" + ",".join(["metadata.name!%3Da"] * 101),
+            "101 conditions in fieldS",
+            id="conditions on fields",
+        ),
+        pytest.param("metric=uptime&labelSelector=a+in+(" + "b," * 300, "b,b,...", id="long selector"),
+        pytest.param("metric=uptime&labelSelector=a;b", "a semicolon as %3B, a percent sign as %25", id="semicolon"),
+        pytest.param("metric=uptime&labelSelector=a%", "cannot parse the parameters of the URL", id="escape"),
         pytest.param("metric=uptime&where=x", 'unknown parameter "where": want metric, kind,', id="parameter"),
         pytest.param("metric=uptime&kind=pods", 'unknown kind "pods": want cluster, namespace', id="kind"),
         pytest.param("metric=uptime&groupBy=pod,", 'cannot group pod metrics by ""', id="empty key"),
@@ -230,7 +281,7 @@ async def test_a_namespaces_route_shows_nothing_else(cluster):
         pytest.param("metric=uptime&labelSelector=a+in", 'cannot parse labelSelector "a in"', id="selector"),
         pytest.param("metric=uptime&kind=cluster&labelSelector=a", "cannot select cluster metrics by label", id="sel"),
         pytest.param("metric=uptime&fieldSelector=status.phase%3DX", 'by field "status.phase": want meta', id="field"),
-        pytest.param("metric=uptime&kind=cluster&fieldSelector=a%3DX", "want no fieldSelector", id="no field"),
+        pytest.param("metric=uptime&kind=cluster&fieldSelector=a%3DX", "want no fieldSelector", id="no fields"),
         pytest.param("metric=uptime&across=mean", 'unknown function "mean" in across: want sum, av', id="function"),
         pytest.param("metric=uptime&across=last", 'unknown function "last" in across', id="last across"),
         pytest.param("metric=uptime&pooled=last", 'unknown function "last" in pooled', id="last pooled"),
@@ -301,10 +352,68 @@ async def test_before_the_first_batch_there_is_nothing():
     assert (answer.status, answer.json["reason"]) == (503, "ServiceUnavailable")
 
 
-@pytest.mark.parametrize("method", ["POST", "DELETE"])
-async def test_only_get_is_allowed(cluster, method):
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_only_get_and_post_are_allowed(cluster, method):
     answer = await ask(cluster.app, f"{PATH}?metric=memory/usage", method)
     assert (answer.status, answer.json["reason"]) == (405, "MethodNotAllowed")
+    assert answer.headers["allow"] == "GET, HEAD, POST"
+
+
+FORM = (("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),)
+
+
+async def post(cluster: Cluster, body: str, query: str = "", headers: tuple[tuple[str, str], ...] = FORM) -> Answer:
+    return await ask(cluster.app, f"{PATH}?{query}", "POST", headers, body=body.encode())
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "metric=cpu/usage_rate&groupBy=pod,label:app&top=2&window=10m",
+        "metric=filesystem/usage&kind=node&groupBy=resource_id",
+    ],
+)
+async def test_a_form_is_the_same_question(cluster, query):
+    wanted = await ask(cluster.app, f"{PATH}?{query}")
+    assert wanted.json["items"]
+    assert (await post(cluster, query)).json == wanted.json
+    parts = query.split("&")
+    assert (await post(cluster, "&".join(parts[1:]), parts[0])).json == wanted.json
+    assert (await post(cluster, "", query)).json == wanted.json
+
+
+async def test_a_form_may_be_longer_than_a_url(cluster):
+    many = ",".join(f"app-{n}" for n in range(10_000))
+    body = f"metric=cpu/usage_rate&labelSelector=app+in+(web,{many})&groupBy=pod"
+    assert len(body) > 64 * 1024
+    answer = await post(cluster, body)
+    assert [row["namespace"] for row in answer.json["items"]] == ["default", "shop"]
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "headers", "status", "reason", "message"),
+    [
+        pytest.param("metric=uptime", "metric=uptime", FORM, 400, "BadRequest", '"metric" both in', id="twice"),
+        pytest.param("metric=uptime&timeout=1s", "", FORM, 400, "BadRequest", "cannot take timeout from", id="limit"),
+        pytest.param("metric=uptime&where=x", "", FORM, 400, "BadRequest", 'unknown parameter "where"', id="unknown"),
+        pytest.param("metric=uptime&labelSelector=a%zz", "", FORM, 400, "BadRequest", "the body: write", id="escape"),
+        pytest.param("", "", FORM, 400, "BadRequest", "metric is missing", id="empty"),
+        pytest.param('{"metric": "uptime"}', "", (("Content-Type", "application/json"),), 415, "UnsupportedMediaType",
+                     'a body of type "application/json": want application/x-www-form-urlencoded', id="JSON"),
+        pytest.param("metric=uptime", "", (), 415, "UnsupportedMediaType", 'a body of type ""', id="no type"),
+        pytest.param("x", "", (*FORM, ("Content-Encoding", "gzip")), 415, "UnsupportedMediaType", "gzip", id="gz"),
+        pytest.param("metric=uptime&labelSelector=" + "a" * 1000, "", FORM, 413, "RequestEntityTooLarge",
+                     "a body of more than 1000 bytes: select by a label that fewer values describe, or raise "
+                     "--query-max-body-bytes", id="too long"),
+        pytest.param("", "", (*FORM, ("Content-Length", "1001")), 413, "RequestEntityTooLarge", "more than 1000 bytes",
+                     id="states that it is too long"),
+    ],
+)  # fmt: skip
+async def test_a_form_that_is_not_taken_says_why(body, query, headers, status, reason, message):
+    cluster = Cluster({"query_limits": QueryLimits(max_body_bytes=1000)})
+    answer = await post(cluster, body, query, headers)
+    assert (answer.status, answer.json["reason"]) == (status, reason)
+    assert message in answer.json["message"]
 
 
 async def test_a_long_answer_is_compressed(cluster, monkeypatch):
@@ -319,8 +428,9 @@ async def test_a_long_answer_is_compressed(cluster, monkeypatch):
 class Hanging:
     """An app's client that hangs up as soon as it is listened to."""
 
-    def __init__(self) -> None:
-        self.events = iter([{"type": "http.request", "body": b"", "more_body": False}, {"type": "http.disconnect"}])
+    def __init__(self, *, has_more: bool = False) -> None:
+        first = {"type": "http.request", "body": b"window=1m", "more_body": has_more}
+        self.events = iter([first, {"type": "http.disconnect"}])
         self.sent: list[dict[str, Any]] = []
 
     async def receive(self) -> dict[str, Any]:
@@ -330,7 +440,17 @@ class Hanging:
         self.sent.append(message)
 
 
-async def test_the_question_of_a_client_that_has_gone_is_cancelled(cluster, monkeypatch):
+def scope(method: str) -> dict[str, Any]:
+    return {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": method,
+        "scheme": "http", "path": PATH, "raw_path": PATH.encode(), "query_string": b"metric=memory/usage",
+        "root_path": "", "headers": [(name.lower().encode(), value.encode()) for name, value in FORM],
+        "server": ("127.0.0.1", 1), "client": ("127.0.0.1", 2),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_the_question_of_a_client_that_has_gone_is_cancelled(method, monkeypatch):
     cancelled = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -347,17 +467,24 @@ async def test_the_question_of_a_client_that_has_gone_is_cancelled(cluster, monk
         def run(self, *arguments: object, **more: object) -> bytes:
             while not self.stop:
                 pass
-            return b""
+            raise Cancelled
 
     monkeypatch.setattr("heapfast.api.query._Job", Slow)
+    registry = CollectorRegistry()
     client = Hanging()
-    scope = {
-        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
-        "scheme": "http", "path": PATH, "raw_path": PATH.encode(), "query_string": b"metric=memory/usage",
-        "root_path": "", "headers": [], "server": ("127.0.0.1", 1), "client": ("127.0.0.1", 2),
-    }  # fmt: skip
-    await cluster.app(scope, client.receive, client.send)
+    app = Cluster({"query_monitoring": QueryMonitoring(registry)}).app
+    await app(scope(method), client.receive, client.send)
     assert cancelled.is_set()
+    assert counted(registry, "seconds_count", outcome="cancelled") == 1
+
+
+async def test_a_body_that_breaks_off_is_no_question():
+    registry = CollectorRegistry()
+    client = Hanging(has_more=True)
+    app = Cluster({"query_monitoring": QueryMonitoring(registry)}).app
+    await app(scope("POST"), client.receive, client.send)
+    assert client.sent[0]["status"] == 503
+    assert counted(registry, "seconds_count", outcome="cancelled") == 1
 
 
 async def secure_answer(target: str, **options: Any) -> Answer:
@@ -385,16 +512,65 @@ async def test_the_group_can_be_registered_but_is_not_listed():
     resources = await cluster.get("/apis/heapfast/v1")
     assert resources.json["groupVersion"] == "heapfast/v1"
     assert [(one["name"], one["namespaced"], one["verbs"]) for one in resources.json["resources"]] == [
-        ("query", True, ["list"])
+        ("query", True, ["create", "list"])
     ]
     assert (await cluster.get("/apis/heapfast")).json["preferredVersion"]["version"] == "v1"
     assert "heapfast" not in (await cluster.get("/apis")).text
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize(("path", "namespace"), [(PATH, ""), (SHOP, "shop")])
-def test_permission_is_asked_for_the_namespace_of_the_path(path, namespace):
-    reader = AttributeReader(QueryParsers(lambda raw: {}, lambda text: (), lambda text: ()))
-    attributes = reader.read("GET", path, b"metric=x&fieldSelector=metadata.namespace%3Ddefault")
+def test_permission_is_asked_for_the_namespace_of_the_path(path, namespace, method):
+    parsers = QueryParsers(lambda raw: {}, lambda text: (), lambda text: ())
+    attributes = AttributeReader(parsers, ASKED_BY_POST).read(
+        method, path, b"metric=x&fieldSelector=metadata.namespace%3Dd"
+    )
     assert attributes.is_resource
     assert (attributes.verb, attributes.group, attributes.version) == ("list", "heapfast", "v1")
     assert (attributes.resource, attributes.namespace) == ("query", namespace)
+
+
+def counted(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
+    return registry.get_sample_value(f"heapfast_query_{name}", labels)
+
+
+@pytest.mark.parametrize(
+    ("limits", "query", "outcome", "limit"),
+    [
+        pytest.param({}, "metric=memory/usage&groupBy=pod&top=2&window=3m&bucket=1m", "answered", "", id="answered"),
+        pytest.param({}, "metric=nope", "refused", "", id="refused"),
+        pytest.param({"max_rows": 5}, "metric=memory/usage&groupBy=pod", "limited", "query-max-rows", id="rows"),
+        pytest.param({"max_samples": 5}, "metric=memory/usage&groupBy=pod&pooled=median&window=10m", "limited",
+                     "query-max-samples", id="samples"),
+        pytest.param({"timeout_seconds": 0}, "metric=memory/usage", "limited", "query-timeout", id="time"),
+    ],
+)  # fmt: skip
+async def test_questions_are_counted_by_how_they_end(limits, query, outcome, limit):
+    registry = CollectorRegistry()
+    cluster = Cluster({"query_limits": QueryLimits(**limits), "query_monitoring": QueryMonitoring(registry)})
+    answer = await ask(cluster.app, f"{PATH}?{query}")
+    for one in Outcome:
+        assert counted(registry, "seconds_count", outcome=one) == (one == outcome), one
+    for one in LIMITS:
+        assert counted(registry, "limits_total", limit=one) == (one == limit), one
+    is_answered = outcome == "answered"
+    assert counted(registry, "rows_total") == (len(answer.json["items"]) if is_answered else 0) == 6 * is_answered
+    assert counted(registry, "bytes_total") == (len(answer.body) if is_answered else 0)
+
+
+async def test_a_body_that_is_too_long_is_counted():
+    registry = CollectorRegistry()
+    options = {"query_limits": QueryLimits(max_body_bytes=1), "query_monitoring": QueryMonitoring(registry)}
+    assert (await post(Cluster(options), "metric=uptime")).status == 413
+    assert counted(registry, "limits_total", limit="query-max-body-bytes") == 1
+    assert counted(registry, "seconds_count", outcome="limited") == 1
+
+
+async def test_questions_before_the_first_batch_are_counted():
+    registry = CollectorRegistry()
+    await ask(Cluster({"query_monitoring": QueryMonitoring(registry)}, n_batches=0).app, f"{PATH}?metric=uptime")
+    assert counted(registry, "seconds_count", outcome="unavailable") == 1
+
+
+async def test_every_limit_is_a_flag():
+    assert set(LIMITS) == {name for name in FLAGS if name.startswith("query-")}

@@ -27,6 +27,11 @@ def parameters(path: str) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in query_document()["paths"][path]["get"]["parameters"]}
 
 
+def form(path: str) -> dict[str, Any]:
+    content = query_document()["paths"][path]["post"]["requestBody"]["content"]
+    return content["application/x-www-form-urlencoded"]["schema"]
+
+
 def check(value: Any, schema: dict[str, Any]) -> None:
     """What little of JSON Schema the document uses."""
     if "$ref" in schema:
@@ -63,6 +68,21 @@ def test_every_parameter_is_described_and_no_other():
     assert tuple(parameters(NAMESPACED)) == ("namespace", *PARAMETERS)
 
 
+@pytest.mark.parametrize("path", [QUERY, NAMESPACED])
+def test_the_form_has_the_parameters_of_the_url(path):
+    get = [one for name, one in parameters(path).items() if name in PARAMETERS]
+    assert form(path)["properties"] == {one["name"]: {"description": one["description"]} | one["schema"] for one in get}
+    assert form(path)["required"] == [one["name"] for one in get if one.get("required")]
+    posted = query_document()["paths"][path]["post"]
+    assert [one["in"] for one in posted["parameters"]] == (["path"] if "{" in path else [])
+    assert {"413", "415"} < posted["responses"].keys()
+
+
+def test_every_operation_has_an_id_of_its_own():
+    ids = [one["operationId"] for path in query_document()["paths"].values() for one in path.values()]
+    assert len(set(ids)) == len(ids) == 4
+
+
 @pytest.mark.parametrize("name", [name for name in PARAMETERS if "metric" not in name])
 def test_what_it_says_may_be_said_is_taken(name):
     schema = parameters(QUERY)[name]["schema"]
@@ -75,7 +95,7 @@ def test_what_it_says_may_be_said_is_taken(name):
 @pytest.mark.parametrize(
     ("name", "taken", "refused"),
     [
-        ("metric", ("cpu/usage_rate", "custom/a b"), ("cpu", "custom/", "filesystem/usage")),
+        ("metric", ("cpu/usage_rate", "custom/a b", "filesystem/usage"), ("cpu", "custom/")),
         ("across", ("sum", "95-perc", "p99.9", "100-perc", "avg"), ("last", "mean", "101-perc", "sum,max")),
         ("over", ("last,max", "1-perc"), ("last,", "x")),
         ("pooled", ("median,count",), ("last",)),
@@ -90,7 +110,14 @@ def test_patterns_say_what_the_parser_does(name, taken, refused):
         assert not re.search(pattern, text)
 
 
-@pytest.mark.parametrize("query", ["metric=uptime&groupBy=pod,label:app", "metric=uptime&start=2030-01-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "metric=uptime&groupBy=pod,label:app",
+        "metric=uptime&start=2030-01-01T00:00:00Z",
+        "metric=filesystem/usage&kind=node&groupBy=node,resource_id",
+    ],
+)
 async def test_answers_are_what_it_says(cluster, query):
     response = query_document()["paths"][QUERY]["get"]["responses"]["200"]
     answer = await ask(cluster.app, f"{QUERY}?{query}")

@@ -67,6 +67,30 @@ def test_resources(method: str, path: str, wanted: dict[str, str]) -> None:
     assert read(method, path) == Attributes(path=path, is_resource=True, **wanted)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "verb"),
+    [
+        pytest.param("POST", f"{GROUP}/namespaces/d/query", "list", id="in a namespace"),
+        pytest.param("POST", f"{GROUP}/query/", "list", id="of all"),
+        pytest.param("POST", f"{GROUP}/query/x", "get", id="one"),
+        pytest.param("POST", f"{GROUP}/nodes", "create", id="another resource"),
+        pytest.param("POST", "/apis/x.io/v1beta1/query", "create", id="another group"),
+        pytest.param("POST", f"{GROUP}/watch/query", "watch", id="a verb in the path"),
+        pytest.param("PUT", f"{GROUP}/query", "update", id="another method"),
+    ],
+)
+def test_a_post_that_only_asks_needs_the_permission_of_a_get(method: str, path: str, verb: str) -> None:
+    reader = AttributeReader(PARSERS, frozenset({("metrics.k8s.io", "query")}))
+    assert reader.read(method, path, b"").verb == verb
+
+
+def test_of_a_question_that_is_posted_the_review_states_the_selectors_of_the_url() -> None:
+    reader = AttributeReader(PARSERS, frozenset({("metrics.k8s.io", "pods")}))
+    assert reader.read("POST", f"{GROUP}/pods", b"labelSelector=app%3Dx") == reader.read(
+        "GET", f"{GROUP}/pods", b"labelSelector=app%3Dx"
+    )
+
+
 PATHS = [
     ("GET", "/"), ("GET", ""), ("GET", "/metrics"), ("GET", "/livez/ping"), ("GET", "/apis"), ("GET", "/apis/"),
     ("GET", "/apis/metrics.k8s.io"), ("GET", GROUP), ("GET", f"{GROUP}/"), ("GET", "/api"), ("GET", "/api/v1"),

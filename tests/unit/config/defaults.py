@@ -20,7 +20,13 @@ StoreOptions = partial(
 )
 LabelOptions = partial(options.LabelOptions, separator=",")
 ApiOptions = partial(options.ApiOptions, enabled=True, port=8082, export_enabled=True, model_enabled=True)
-QueryOptions = partial(options.QueryOptions, max_rows=100_000, max_samples=20_000_000, timeout_ns=10 * NS_PER_SECOND)
+QueryOptions = partial(
+    options.QueryOptions,
+    max_rows=100_000,
+    max_samples=20_000_000,
+    timeout_ns=10 * NS_PER_SECOND,
+    max_body_bytes=256 << 10,
+)
 SecureOptions = partial(
     options.SecureOptions,
     bind_address="0.0.0.0",

@@ -202,6 +202,7 @@ def test_a_source_that_cannot_be_used_is_refused(source: str, fault: str) -> Non
         ("--scrape-timeout=55s", "--scrape-timeout: got 55s, want more than 0s and at most 54s"),
         ("--query-max-rows=0", "--query-max-rows: got 0, want at least 1"),
         ("--query-max-samples=-1", "--query-max-samples: got -1, want at least 1"),
+        ("--query-max-body-bytes=0", "--query-max-body-bytes: got 0, want at least 1"),
         ("--query-timeout=0s", "--query-timeout: got 0s, want more than 0s"),
         ("--scrape-spread=-1s", "--scrape-spread: got -1s, want at least 0s and less than 20s, which is how long"),
         ("--scrape-spread=20s", "--scrape-spread: got 20s, want at least 0s and less than 20s"),
