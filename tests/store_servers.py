@@ -1,6 +1,6 @@
 """Real servers of other people's stores, each on a port and in a folder of its own.
 
-In      the programs of this machine: influxd and prometheus on PATH, and what HEAPFAST_VICTORIA_METRICS names
+In      the programs of this machine: influxd and prometheus on PATH, others where an environment variable names them
 Out     where each listens; its log when it does not start
 Callers fixtures of tests/integration
 Source  InfluxDB 1.6 and Prometheus 2.42 as Debian has them; `.ci/run` installs both
@@ -10,16 +10,19 @@ Never   waits by the clock: a server is ready when its log says so
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import socket
 import subprocess
 import threading
-import urllib.error
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -84,6 +87,14 @@ def program(name: str, package: str) -> str:
     return path
 
 
+def named_program(variable: str, name: str) -> str:
+    """Where a program is that no package of this machine has, or a skip that names the variable that would say."""
+    path = os.environ.get(variable)
+    if not path:
+        pytest.skip(f"NO SERVER: {variable} does not say where the program {name} is")
+    return path
+
+
 @contextlib.contextmanager
 def influxdb(folder: Path, *, auth: bool = False) -> Iterator[str]:
     """InfluxDB 1.x; gives its host and port."""
@@ -110,9 +121,33 @@ store-enabled = false
         yield ready[1]
 
 
+def show_nothing() -> None:
+    """What was written shows by itself."""
+
+
+class RemoteStore(NamedTuple):
+    """A server that takes remote writes and PromQL.
+
+    Attributes:
+        write_url, query_url: what stands before /api/v1 for either.
+        write_path: behind `write_url`.
+        show: waits until what was written is found.
+    """
+
+    write_url: str
+    query_url: str
+    write_path: str = "/api/v1/write"
+    show: Callable[[], None] = show_nothing
+
+    @property
+    def sink(self) -> str:
+        """What --sink and --historical-source take; a query can be added to it."""
+        return f"prometheus:{self.write_url}/?writepath={self.write_path}&queryurl={self.query_url}"
+
+
 @contextlib.contextmanager
-def prometheus(folder: Path, *, out_of_order: str = "10y") -> Iterator[str]:
-    """Prometheus with its receiver of remote writes; gives its URL.
+def prometheus(folder: Path, *, out_of_order: str = "10y") -> Iterator[RemoteStore]:
+    """Prometheus with its receiver of remote writes.
 
     Args:
         out_of_order: how much older than the newest sample others may be; tests of a file share a server.
@@ -129,25 +164,58 @@ def prometheus(folder: Path, *, out_of_order: str = "10y") -> Iterator[str]:
         "--storage.tsdb.retention.time=100y",
     ]
     with running(command, "Server is ready to receive web requests"):
-        yield f"http://{address}"
+        yield RemoteStore(f"http://{address}", f"http://{address}")
 
 
 @contextlib.contextmanager
-def victoria_metrics(folder: Path) -> Iterator[str]:
-    """VictoriaMetrics, single node; gives its URL."""
-    path = os.environ.get("HEAPFAST_VICTORIA_METRICS")
-    if not path:
-        pytest.skip("NO SERVER: HEAPFAST_VICTORIA_METRICS does not say where the program victoria-metrics is")
+def victoria_metrics(folder: Path) -> Iterator[RemoteStore]:
+    """VictoriaMetrics, single node."""
+    path = named_program("HEAPFAST_VICTORIA_METRICS", "victoria-metrics")
     address = f"127.0.0.1:{free_port()}"
     command = [path, f"-storageDataPath={folder}", f"-httpListenAddr={address}", "-retentionPeriod=100y"]
-    with running(command, "started server at"):
-        yield f"http://{address}"
+    url = f"http://{address}"
 
-
-def show_what_was_written(url: str) -> None:
-    """Has VictoriaMetrics show at once what it would show within a second; Prometheus does so by itself."""
-    with contextlib.suppress(urllib.error.HTTPError):  # Prometheus has no such path
+    def show() -> None:
+        # At once, what it would show within a second.
         urllib.request.urlopen(f"{url}/internal/force_flush", timeout=PATIENCE_SECONDS).close()
+
+    with running(command, "started server at"):
+        yield RemoteStore(url, url, show=show)
+
+
+@contextlib.contextmanager
+def thanos(folder: Path) -> Iterator[RemoteStore]:
+    """A receiver of Thanos, and a querier that asks it."""
+    path = named_program("HEAPFAST_THANOS", "thanos")
+    writes, answers, grpc, receiver = (f"127.0.0.1:{free_port()}" for _ in range(4))
+    receive = [
+        f"--tsdb.path={folder}",
+        f"--remote-write.address={writes}",
+        f"--http-address={receiver}",
+        f"--grpc-address={grpc}",
+        '--label=replica="0"',
+        "--tsdb.retention=100y",
+        "--tsdb.out-of-order.time-window=87600h",
+    ]
+    query = [f"--http-address={answers}", f"--grpc-address=127.0.0.1:{free_port()}", f"--endpoint={grpc}"]
+    url = f"http://{answers}"
+
+    def show() -> None:
+        # Every 5 s the querier asks its receiver of what time it has samples.
+        written = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            with urllib.request.urlopen(f"{url}/api/v1/stores", timeout=PATIENCE_SECONDS) as response:
+                if json.load(response)["data"]["receive"][0]["lastCheck"] > written:
+                    return
+            time.sleep(0.1)
+        pytest.fail("the querier does not ask its receiver")
+
+    with (
+        running([path, "receive", *receive], "Serving plain HTTP"),
+        running([path, "query", *query], "listening for serving gRPC"),
+    ):
+        yield RemoteStore(f"http://{writes}", url, "/api/v1/receive", show)
 
 
 def free_port() -> int:

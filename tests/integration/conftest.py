@@ -17,9 +17,11 @@ def influxdb_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield host
 
 
-@pytest.fixture(scope="module", params=["prometheus", "victoria_metrics"])
-def prometheus_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a server that takes remote writes and PromQL."""
+@pytest.fixture(scope="module", params=["prometheus", "victoria_metrics", "thanos"])
+def remote_store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[store_servers.RemoteStore]:
+    """A server that takes remote writes and PromQL."""
     folder: Path = tmp_path_factory.mktemp(request.param)
-    with getattr(store_servers, request.param)(folder) as url:
-        yield url
+    with getattr(store_servers, request.param)(folder) as store:
+        yield store

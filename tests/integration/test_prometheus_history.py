@@ -1,4 +1,4 @@
-"""History by PromQL from real servers that take remote writes: Prometheus, and VictoriaMetrics where there is one."""
+"""History by PromQL from real servers that take remote writes: Prometheus, VictoriaMetrics, Thanos."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from heapfast.history.prometheus import PrometheusHistory
 from heapfast.history.prometheus_server import PrometheusAddress, PrometheusServer
 from heapfast.query.aggregation import parse_aggregations
 from tests.remote_write import Sent, compress, encode
-from tests.store_servers import show_what_was_written
+from tests.store_servers import RemoteStore
 
 NS = 1_000_000_000
 #: 2026-11-22T09:00:00Z
@@ -34,6 +34,13 @@ RATES = [100, 107, 3, 250, 250, 251, 90, 17, 1000, 12]
 
 def server(url: str) -> PrometheusServer:
     return PrometheusServer(PrometheusAddress(url), None)
+
+
+async def write(store: RemoteStore, written: list[Sent]) -> None:
+    target = server(store.write_url)
+    await target.write(store.write_path, compress(encode(written)))
+    await target.close()
+    await asyncio.to_thread(store.show)
 
 
 def series(kind: Kind, metric: str, values: list[float], /, *, start: int = T0, step: int = 30, **labels: str) -> Sent:
@@ -65,19 +72,15 @@ SERIES = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def filled(prometheus_url: str) -> None:
-    async def write() -> None:
-        target = server(prometheus_url)
-        await target.write("/api/v1/write", compress(encode(SERIES)))
-        await target.close()
-
-    asyncio.run(write())
-    show_what_was_written(prometheus_url)
+def filled(remote_store: RemoteStore) -> None:
+    asyncio.run(write(remote_store, SERIES))
 
 
 @pytest.fixture
-async def history(prometheus_url: str) -> AsyncIterator[PrometheusHistory]:
-    backend = PrometheusHistory(server(prometheus_url), labels={"cluster": "c1"}, clock=ManualClock((T0 + 3600) * NS))
+async def history(remote_store: RemoteStore) -> AsyncIterator[PrometheusHistory]:
+    backend = PrometheusHistory(
+        server(remote_store.query_url), labels={"cluster": "c1"}, clock=ManualClock((T0 + 3600) * NS)
+    )
     yield backend
     await backend.close()
 
@@ -274,18 +277,12 @@ async def test_too_many_samples_are_refused_before_the_first(history: Prometheus
     assert len((await read(history, query(max_points=10)))[0]) == 10
 
 
-async def test_a_long_answer_comes_in_chunks_and_whole(prometheus_url: str) -> None:
+async def test_a_long_answer_comes_in_chunks_and_whole(remote_store: RemoteStore) -> None:
     n = 5 * CHUNK_POINTS
     start = T0 - 15 * n
-    target = server(prometheus_url)
-    await target.write(
-        "/api/v1/write",
-        compress(
-            encode([series(Kind.NODE, "uptime", [1000.0 * i for i in range(n)], start=start, step=15, node="n9")])
-        ),
-    )
-    show_what_was_written(prometheus_url)
-    backend = PrometheusHistory(target, labels={}, clock=ManualClock((T0 + 3600) * NS))
+    long = series(Kind.NODE, "uptime", [1000.0 * i for i in range(n)], start=start, step=15, node="n9")
+    await write(remote_store, [long])
+    backend = PrometheusHistory(server(remote_store.query_url), labels={}, clock=ManualClock((T0 + 3600) * NS))
     values: list[float] = []
     times: list[int] = []
     asked = query(Entity(Kind.NODE, node="n9"), metric="uptime", start_ns=NS, max_points=n + 1)
@@ -302,8 +299,8 @@ NASTY = ['"', "\\", '\\"', "a\nb", "\ufffd", "\x00", "\u2028", "é", "{{", "`", 
 
 
 @pytest.mark.parametrize("text", NASTY, ids=[repr(text) for text in NASTY])
-async def test_the_server_reads_a_quoted_name_as_that_name(prometheus_url: str, text: str) -> None:
-    target = server(prometheus_url)
+async def test_the_server_reads_a_quoted_name_as_that_name(remote_store: RemoteStore, text: str) -> None:
+    target = server(remote_store.query_url)
     expression = f'label_replace(vector(1),"said",{promql.quote(text.replace("$", "$$"))},"","")'
     (answer,) = await target.query(expression, at_ms=T0 * 1000, timeout_seconds=9.0)
     assert answer.metric["said"] == text

@@ -64,13 +64,13 @@ async def run_shards(store: Store) -> AsyncIterator[Shards]:
         yield Shards(sim, clock, replicas)
 
 
-@pytest.fixture(scope="module", params=["influxdb", "prometheus", "victoria_metrics"])
+@pytest.fixture(scope="module", params=["influxdb", "prometheus", "victoria_metrics", "thanos"])
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     with getattr(store_servers, request.param)(tmp_path_factory.mktemp("store")) as place:
         if request.param == "influxdb":
             yield Store(f"influxdb:http://{place}/", lambda: None)
         else:
-            yield Store(f"prometheus:{place}/?cluster_name=c1", lambda: store_servers.show_what_was_written(place))
+            yield Store(f"{place.sink}&cluster_name=c1", place.show)
 
 
 @pytest.fixture

@@ -131,6 +131,10 @@ async def test_a_wrong_password_costs_the_batch(
         await sink.close()
 
 
+def remote_write(store: store_servers.RemoteStore) -> PrometheusSpec:
+    return PrometheusSpec(url=store.write_url, write_path=store.write_path, query_url=store.query_url)
+
+
 class Place:
     """A store's sink and its backend."""
 
@@ -156,15 +160,15 @@ class Place:
         return [value async for points in self.history.read_raw(asked) for value in points.values]
 
 
-@pytest.fixture(params=["influxdb", "influxdb with fields", "prometheus", "victoria_metrics"])
+@pytest.fixture(params=["influxdb", "influxdb with fields", "prometheus", "victoria_metrics", "thanos"])
 async def place(request: pytest.FixtureRequest, tmp_path: Any, executor: ThreadPoolExecutor) -> AsyncIterator[Place]:
     kind = request.param.partition(" ")[0]
     with getattr(store_servers, kind)(tmp_path) as where:
         if kind == "influxdb":
             place = Place(influxdb(where, with_fields=request.param != kind), lambda: None, executor)
         else:
-            spec = PrometheusSpec(url=where, query_url=where)
-            place = Place(spec, lambda: store_servers.show_what_was_written(where), executor)
+            spec = remote_write(where)
+            place = Place(spec, where.show, executor)
         yield place
         await place.close()
 
@@ -190,8 +194,8 @@ async def test_any_name_is_written_and_found_again(place: Place) -> None:
 
 
 async def test_what_prometheus_finds_too_old_costs_its_request(tmp_path: Any, executor: ThreadPoolExecutor) -> None:
-    with store_servers.prometheus(tmp_path, out_of_order="0s") as url:
-        sink = PrometheusSpec(url=url, query_url=url).build(executor)
+    with store_servers.prometheus(tmp_path, out_of_order="0s") as store:
+        sink = remote_write(store).build(executor)
         await send(sink, batch_at(T0_NS + 3600 * SECOND_NS))
         with pytest.raises(SinkError) as failure:
             await send(sink, batch_at(T0_NS))
