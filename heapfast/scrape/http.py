@@ -29,7 +29,7 @@ from heapfast.errors import ScrapeError
 from heapfast.scrape.deadlines import Deadlines
 from heapfast.scrape.limits import Limits
 from heapfast.scrape.response import ResponseReader
-from heapfast.scrape.stream import Buffers, Stream, TlsStream
+from heapfast.scrape.stream import Stream, TlsStream, make_buffer
 
 OnDone = Callable[[bytes | None, ScrapeError | None], None]
 
@@ -62,7 +62,7 @@ class KubeletClient:
         self._token = token if tls is not None or send_token_over_http else None
         self._last_token: str | None = None
         self._authorization = b""
-        self._buffers = Buffers()
+        self._buffer = make_buffer()
 
     def connect(self, ip: str, port: int, label: str) -> Connection:
         """Gives a connection to an address; nothing is opened before its first request.
@@ -100,8 +100,8 @@ class KubeletClient:
     def make_stream(self, connection: Connection, ip: str) -> Stream:
         """A stream that is not open yet, with TLS where the client asks with it."""
         if self._tls is None:
-            return Stream(connection, self._buffers)
-        return TlsStream(connection, self._buffers, self._tls, ip)
+            return Stream(connection, self._buffer)
+        return TlsStream(connection, self._buffer, self._tls, ip)
 
 
 class Connection:
@@ -135,7 +135,7 @@ class Connection:
         self._label = label
         self._reader = ResponseReader(label, client.limits)
         self._stream: Stream | None = None
-        self._opening: asyncio.Task[tuple[asyncio.Transport, Stream]] | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._on_done: OnDone | None = None
         self._message = b""
         self._is_kept = False  # the stream has carried an answer, and none of this request's has come yet
@@ -206,22 +206,23 @@ class Connection:
         if stream is self._stream and self._on_done is not None:
             self._send(stream, self._client.loop.time())
 
-    def stream_received(self, stream: Stream, data: memoryview) -> None:
+    def stream_received(self, stream: Stream, data: memoryview) -> bool:
         if stream is not self._stream:
-            return
+            return False
         if self._on_done is None:
             # Nothing was asked: a server's farewell (408), or noise. Either way the stream is of no more use.
             self._drop()
-            return
+            return False
         self._is_kept = False
         self.due = self._total_due
         try:
             is_complete = self._reader.feed(data)
         except ScrapeError as error:
             self._fail(error)
-            return
+            return False
         if is_complete:
             self._take_answer()
+        return not is_complete
 
     def stream_ended(self, stream: Stream, error: Exception | None) -> None:
         if stream is not self._stream:
@@ -251,10 +252,10 @@ class Connection:
         self.due = min(now + client.limits.connect_seconds, self._total_due)
         self._stream = stream = client.make_stream(self, self._ip)
         # A task, because connecting has no other form; it happens once a target, not once a scrape.
-        self._opening = client.loop.create_task(client.loop.create_connection(lambda: stream, self._ip, self._port))
+        self._opening = client.loop.create_task(stream.open(self._ip, self._port))
         self._opening.add_done_callback(self._connected)
 
-    def _connected(self, task: asyncio.Task[tuple[asyncio.Transport, Stream]]) -> None:
+    def _connected(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if self._opening is not task:
             return  # given up meanwhile

@@ -1,0 +1,205 @@
+"""What a stream makes of records and reads, wherever they begin and end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heapfast.scrape.stream import READS_A_TURN, Stream, TlsStream, make_buffer
+from heapfast.sim.certificates import Authority
+from heapfast.tls import client_context, server_context
+
+Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
+
+
+@pytest.fixture(scope="module")
+def contexts(tmp_path_factory: pytest.TempPathFactory) -> Contexts:
+    """The client's and the server's."""
+    authority = Authority("test-ca")
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    file.write_bytes(b"".join(authority.sign_server("node-1", ["127.0.0.1"])))
+    return client_context(ca_pem=authority.pem.decode()), server_context(cert_file=Path(file))
+
+
+class Owner:
+    """Whoever uses the stream: keeps what it is told."""
+
+    def __init__(self, awaited: int = 2**31) -> None:
+        self.received = bytearray()
+        self.deliveries = 0
+        self.opened = 0
+        self.ended: list[Exception | None] = []
+        self._awaited = awaited
+
+    def stream_opened(self, stream: Stream) -> None:
+        self.opened += 1
+
+    def stream_received(self, stream: Stream, data: memoryview) -> bool:
+        self.received += data
+        self.deliveries += 1
+        return len(self.received) < self._awaited
+
+    def stream_ended(self, stream: Stream, error: Exception | None) -> None:
+        self.ended.append(error)
+
+
+async def turn() -> None:
+    """Lets the loop see what has come, and do what is to be done about it."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+class Talk:
+    """A stream over one end of a pair of sockets, and a server at the other end."""
+
+    def __init__(self, contexts: Contexts, version: ssl.TLSVersion, owner: Owner) -> None:
+        client, server = contexts
+        server.minimum_version = server.maximum_version = version
+        self.owner = owner
+        self.stream = TlsStream(self.owner, make_buffer(), client, "127.0.0.1")
+        self._from_client, self.to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.server = server.wrap_bio(self._from_client, self.to_client, server_side=True)
+        ours, self.theirs = socket.socketpair()
+        for end in (ours, self.theirs):
+            end.setblocking(False)
+        self.stream.adopt(ours)
+
+    async def shake(self, cuts: list[int]) -> None:
+        while self.owner.opened == 0 and not self.owner.ended:
+            self.hear()
+            await self.arrive(self.to_client.read(), cuts)
+        self.hear()
+
+    def hear(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._from_client.write(self.theirs.recv(1 << 16))
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.server.do_handshake()
+
+    async def arrive(self, data: bytes, cuts: list[int]) -> None:
+        """`data` comes, so many bytes at a time, over and over; each part once the loop has seen the one before."""
+        start = number = 0
+        while start < len(data):
+            size = cuts[number % len(cuts)] if number < MOST_CUTS else len(data)
+            start += self.theirs.send(data[start : start + size])
+            number += 1
+            await turn()
+
+    def __enter__(self) -> Talk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stream.close()
+        self.theirs.close()
+
+
+#: So many parts are cut as asked for, and the rest comes as it will: a turn of the loop for each byte takes long.
+MOST_CUTS = 400
+
+LENGTHS = st.lists(
+    st.sampled_from((1, 2, 100, 1400, 4096, 8000, 8180, 8181, 8182, 12_000, 16_383, 16_384)), max_size=12
+)
+CUTS = st.lists(
+    st.one_of(st.integers(1, 9), st.sampled_from((4118, 8202, 8203, 8204, 16_406, 16_407, 200_000))),
+    min_size=1,
+    max_size=6,
+)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@settings(max_examples=60, deadline=None)
+@given(handshake=CUTS, lengths=LENGTHS, cuts=CUTS)
+def test_records_of_every_length_come_through_reads_of_every_length(
+    version: ssl.TLSVersion, contexts: Contexts, handshake: list[int], lengths: list[int], cuts: list[int]
+) -> None:
+    async def talk() -> None:
+        with Talk(contexts, version, Owner()) as talk:
+            await talk.shake(handshake)
+            sent = b""
+            for number, length in enumerate(lengths):
+                body = bytes([number % 256]) * length
+                assert talk.server.write(body) == length  # one record
+                sent += body
+            await talk.arrive(talk.to_client.read(), cuts)
+            assert bytes(talk.owner.received) == sent
+            assert (talk.owner.opened, talk.owner.ended) == (1, [])
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("cut", [1, 3, 5, 4118, 200_000])
+async def test_what_is_no_tls_ends_the_stream_wherever_reads_end(cut: int, contexts: Contexts) -> None:
+    with Talk(contexts, ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+        await talk.shake([200_000])
+        talk.server.write(b"good")
+        await talk.arrive(talk.to_client.read(), [cut])
+        with contextlib.suppress(OSError):  # hung up before all of it was sent
+            await talk.arrive(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 400, [cut])
+        [error] = talk.owner.ended
+        assert isinstance(error, ssl.SSLError)
+        assert bytes(talk.owner.received) == b"good"
+        assert not talk.stream.is_usable()
+
+
+async def test_a_flood_of_small_records_holds_the_loop_for_some_of_them_only(contexts: Contexts) -> None:
+    with Talk(contexts, ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+        await talk.shake([200_000])
+        for _ in range(READS_A_TURN * 2 + 1):
+            talk.server.write(b"a")
+        flood = talk.to_client.read()
+        assert talk.theirs.send(flood) == len(flood)
+        seen = [0]
+        while seen[-1] < READS_A_TURN * 2 + 1:
+            await asyncio.sleep(0)
+            if talk.owner.deliveries != seen[-1]:
+                seen.append(talk.owner.deliveries)
+        assert seen == [0, READS_A_TURN, READS_A_TURN * 2, READS_A_TURN * 2 + 1]
+
+
+async def test_nothing_is_read_beyond_what_is_awaited(contexts: Contexts) -> None:
+    with Talk(contexts, ssl.TLSVersion.TLSv1_3, Owner(awaited=5)) as talk:
+        await talk.shake([200_000])
+        for record in (b"abc", b"de", b"more"):
+            talk.server.write(record)
+        talk.theirs.send(talk.to_client.read())
+        while talk.owner.deliveries == 0:
+            await asyncio.sleep(0)
+        assert bytes(talk.owner.received) == b"abcde"
+
+
+async def test_what_the_other_side_has_no_room_for_is_sent_later(contexts: Contexts) -> None:
+    with Talk(contexts, ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+        await talk.shake([200_000])
+        request = bytes(range(256)) * 4096
+        talk.stream.send(request)
+        heard = b""
+        while len(heard) < len(request):
+            await asyncio.sleep(0)
+            with contextlib.suppress(ssl.SSLWantReadError):
+                talk.hear()
+                while True:
+                    heard += talk.server.read()
+        assert heard == request
+        assert talk.owner.ended == []
+
+
+async def test_a_failure_to_send_is_told_later() -> None:
+    owner = Owner()
+    stream = Stream(owner, make_buffer())
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    stream.adopt(ours)
+    theirs.close()
+    stream.send(b"request")
+    assert owner.ended == []
+    await turn()
+    [error] = owner.ended
+    assert error is None or isinstance(error, OSError)
+    assert not stream.is_usable()
