@@ -23,6 +23,8 @@ EXTENSIONS = [
     "heapfast.codec._rfc3339",
     "heapfast.codec._float",
     "heapfast.codec._duration",
+    # 2: sockets -> bytes
+    "heapfast.scrape._response",
     # 3: bytes -> rows
     "heapfast.wire._rows",
     "heapfast.wire._summary",

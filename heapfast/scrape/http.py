@@ -26,9 +26,9 @@ from collections.abc import Callable
 from typing import Final
 
 from heapfast.errors import ScrapeError
+from heapfast.scrape._response import ResponseReader
 from heapfast.scrape.deadlines import Deadlines
 from heapfast.scrape.limits import Limits
-from heapfast.scrape.response import ResponseReader
 from heapfast.scrape.stream import Stream, TlsStream, make_buffer
 
 OnDone = Callable[[bytes | None, ScrapeError | None], None]
@@ -274,7 +274,7 @@ class Connection:
         if not reader.reusable:
             self._drop()
         error = reader.error()
-        self._finish(None if error else reader.body, error)
+        self._finish(None if error else reader.take_body(), error)
 
     def _fail(self, error: ScrapeError) -> None:
         self._drop()

@@ -2,7 +2,7 @@
 
 In      options
 Out     Limits, and the reasons that failed scrapes are counted under
-Callers http.py, response.py; daemon builds it from the options
+Callers http.py, _response.pyx; daemon builds it from the options
 Never   changes while running
 """
 
