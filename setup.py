@@ -33,7 +33,9 @@ EXTENSIONS = [
     "heapfast.wire._exposition",
     "heapfast.wire._resource",
     # 4: memory and numbers
+    "heapfast._requirements",
     "heapfast._entities",
+    "heapfast._metrics",
     "heapfast._batch",
     "heapfast._kernels",
     "heapfast._pack",

@@ -4,6 +4,8 @@ A batch is *open* while targets are ingested into it (by the loop alone), and *c
 afterwards: then nothing in it changes any more and any thread may read it without the GIL.
 Who holds a reference to a Batch may read all of its memory, text included.
 """
+from heapfast._metrics cimport Metrics
+from heapfast._pack cimport packed_t
 from heapfast._text cimport text_ptr, text_t
 from heapfast._types cimport N_KINDS, N_METRICS, int64_t, span_t, uint8_t, uint32_t, uint64_t
 
@@ -27,8 +29,8 @@ cdef struct frame_t:
     text_t** name              # never NULL where present; accelerators: make NUL model NUL id
     text_t** uid               # namespaces, pods; NULL = none; while open, what kubelets say of unknown pods
     text_t** labels            # nodes, pods: the joined user labels; NULL = no API object
-    text_t** stored            # nodes, pods: labels of --store-label, as key NUL value NUL ...; NULL = none
-    text_t** image             # pod containers; NULL = the label is absent; while open, what kubelets say
+    text_t** stored            # nodes, pods: labels of --store-label, as key NUL value NUL ...; see stored_of
+    text_t** image             # pod containers; NULL = the label is absent; while open, what kubelets say, or no column
     text_t** hostname          # nodes; NULL = no API object
     text_t** host_id           # nodes; NULL = no API object
     uint32_t* node             # slot of the API node whose target reported it; SLOT_NONE where there was none; not on
@@ -60,29 +62,31 @@ cdef enum:
     ENTITY_NO_NODENAME = 16    # pods made by aggregation: they carry no node label
 
 
-# What columns are called, and of which type they are. One for all batches of a store.
-cdef class Metrics:
-    cdef:
-        uint8_t is_float[N_METRICS]
-        uint8_t twin[N_METRICS]      # custom metrics: the column of the same name and the other type; 0 = none
-        list names                   # by id
-        dict ids                     # name -> id; of twins, the one seen last
-        dict custom                  # (name as bytes without "custom/", is_float) -> id
-        readonly uint64_t dropped    # custom metrics that found no room
-
-    cdef int custom_id(self, const char* name, uint32_t len, bint is_float) except -2
+# What a batch had that is gone.
+cdef struct dead_t:
+    frame_t frame[N_KINDS]
+    dead_t* next
 
 
 # Which batches are in memory, so that what they show is not freed. Two may have one seq: spares that were never used.
+# And what is free already, until a thread gives it back: 60 MiB of columns a tick on the largest cluster.
 cdef class Ledger:
     cdef:
         object entities              # owner of all texts; batches keep it alive through their ledger
         uint64_t* seq                # owned, ascending
         uint32_t n, cap
+        dead_t* dead                 # owned; a list by `next`
+        readonly uint32_t n_dead     # so many are in it
+        packed_t* dropped            # owned; a list by `next`
 
     cdef int add(self, uint64_t seq) except -1
     cdef void remove(self, uint64_t seq) noexcept
     cdef uint64_t oldest(self) noexcept      # UINT64_MAX when there are none
+    # Take what nobody reads any more, to be freed by the next sweep.
+    cdef void bury(self, const frame_t* frames) noexcept
+    cdef void bury_packed(self, packed_t* columns) noexcept
+    # Frees what was taken so far. In any thread; takes a millisecond for some ten MiB.
+    cdef void sweep(self) noexcept
 
 
 cdef class Batch:
@@ -130,6 +134,11 @@ cdef inline accelerator_t split_accelerator(const text_t* name) noexcept nogil:
     return found
 
 
+# The labels of --store-label; NULL = none.
+cdef inline text_t* stored_of(const frame_t* frame, uint32_t slot) noexcept nogil:
+    return NULL if frame.stored == NULL else frame.stored[slot]
+
+
 cdef inline bint is_present(const frame_t* frame, uint32_t slot) noexcept nogil:
     return slot < frame.n and frame.present[slot] != 0
 
@@ -139,6 +148,7 @@ cdef int check_kind(int kind) except -1       # raises ValueError for one that i
 # All of these return 0, or -1 when memory is out.
 cdef int frame_reserve(frame_t* frame, int kind, uint32_t n) noexcept nogil
 cdef int64_t* frame_column(frame_t* frame, int metric) noexcept nogil   # made on demand; NULL: no memory
+cdef int frame_images(frame_t* frame) noexcept nogil                    # makes the column of images, with none in it
 cdef void frame_seal(frame_t* frame) noexcept nogil                     # lets go of what only an open frame has
 cdef void frame_clear(frame_t* frame) noexcept nogil
 cdef int index_children(frame_t* frames, int kind) noexcept nogil

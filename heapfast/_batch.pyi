@@ -1,9 +1,7 @@
 from typing import Any, final
 
-class Metrics:
-    dropped: int
-
 class Ledger:
+    n_dead: int
     def __init__(self, entities: object) -> None: ...
 
 @final

@@ -6,13 +6,13 @@ Callers _core makes them, the modules beside it fill them; pipeline; render and 
 Never   shows a batch half done: Python sees a Batch only once it is closed
 """
 cimport cython
-from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.list cimport PyList_GET_SIZE
 from libc.stdint cimport UINT64_MAX
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
-from heapfast._text cimport text_is, text_str
+from heapfast._metrics cimport Metrics
+from heapfast._pack cimport packed_clear, packed_t
+from heapfast._text cimport text_is, text_str, text_t
 from heapfast._types cimport (
     KIND_CLUSTER,
     KIND_NAMESPACE,
@@ -21,7 +21,6 @@ from heapfast._types cimport (
     KIND_POD_CONTAINER,
     KIND_RESOURCE,
     KIND_SYS_CONTAINER,
-    N_CATALOG,
     N_KINDS,
     N_METRICS,
     PRESENT_NO,
@@ -36,10 +35,6 @@ from heapfast._types cimport (
 )
 
 from heapfast.catalog.keys import TYPE_LABEL, Kind, key
-from heapfast.catalog.metrics import CATALOG, CUSTOM_PREFIX
-
-if len(CATALOG) != N_CATALOG:
-    raise ImportError("BUG: catalog/metrics.py and _types.pxd number the metrics differently")
 
 
 # -- frames ---------------------------------------------------------------------------------
@@ -79,7 +74,7 @@ cdef int frame_reserve(frame_t* frame, int kind, uint32_t n) noexcept nogil:
                 return -1
             memset(frame.renewed + old, 0, cap - old)
             memset(frame.uid + old, 0, (cap - old) * sizeof(void*))
-        if kind == KIND_POD_CONTAINER:
+        if frame.image != NULL:
             if more(<void**>&frame.image, cap, sizeof(void*)):
                 return -1
             memset(frame.image + old, 0, (cap - old) * sizeof(void*))
@@ -124,6 +119,11 @@ cdef int64_t* frame_column(frame_t* frame, int metric) noexcept nogil:
         fill_i64(column, 0, frame.cap, absent_i64())
         frame.column[metric] = column
     return column
+
+
+cdef int frame_images(frame_t* frame) noexcept nogil:
+    frame.image = <text_t**>calloc(frame.cap if frame.cap else 1, sizeof(void*))
+    return 0 if frame.image != NULL else -1
 
 
 cdef void frame_seal(frame_t* frame) noexcept nogil:
@@ -200,6 +200,11 @@ cdef int index_children(frame_t* frames, int kind) noexcept nogil:
             if frame.present[slot] and (frame.parent_kind == NULL or frame.parent_kind[slot] == k):
                 first[frame.parent[slot]] += 1
                 n += 1
+        if n == 0 and kind == KIND_RESOURCE:
+            # /metrics/resource tells of none: 450,000 owners would have a row of zeros each.
+            free(first)
+            owner.first[kind] = NULL
+            continue
         child = <uint32_t*>malloc((n + 1) * sizeof(uint32_t))
         if child == NULL:
             return -1
@@ -219,40 +224,6 @@ cdef int index_children(frame_t* frames, int kind) noexcept nogil:
     return 0
 
 
-# -- names of columns -----------------------------------------------------------------------
-
-
-cdef class Metrics:
-
-    def __cinit__(self):
-        self.names = [metric.name for metric in CATALOG]
-        self.ids = {name: i for i, name in enumerate(self.names)}
-        self.custom = {}
-        for metric in CATALOG:
-            self.is_float[metric.id] = metric.value_type == "double"
-
-    cdef int custom_id(self, const char* name, uint32_t len, bint is_float) except -2:
-        """The column of a custom metric; -1 when there is no room for another."""
-        cdef bytes raw = PyBytes_FromStringAndSize(name, len)
-        found = self.custom.get((raw, is_float))
-        if found is not None:
-            return found
-        cdef int i = <int>PyList_GET_SIZE(self.names)
-        if i >= N_METRICS:
-            self.dropped += 1
-            return -1
-        text = CUSTOM_PREFIX + raw.decode("utf-8", "replace")
-        other = self.custom.get((raw, not is_float))
-        if other is not None:
-            self.twin[i] = other
-            self.twin[<int>other] = i
-        self.custom[(raw, is_float)] = i
-        self.names.append(text)
-        self.ids[text] = i
-        self.is_float[i] = is_float
-        return i
-
-
 # -- which batches are in memory ----------------------------------------------------------------
 
 
@@ -262,6 +233,7 @@ cdef class Ledger:
         self.entities = entities
 
     def __dealloc__(self):
+        self.sweep()
         free(self.seq)
 
     cdef int add(self, uint64_t seq) except -1:
@@ -291,6 +263,60 @@ cdef class Ledger:
     cdef uint64_t oldest(self) noexcept:
         return self.seq[0] if self.n else UINT64_MAX
 
+    cdef void bury(self, const frame_t* frames) noexcept:
+        cdef dead_t* dead = <dead_t*>malloc(sizeof(dead_t))
+        cdef frame_t owned
+        cdef int kind
+        if dead == NULL:
+            for kind in range(N_KINDS):
+                owned = frames[kind]
+                frame_clear(&owned)
+            return
+        memcpy(dead.frame, frames, sizeof(dead.frame))
+        dead.next = self.dead
+        self.dead = dead
+        self.n_dead += 1
+
+    cdef void bury_packed(self, packed_t* columns) noexcept:
+        cdef packed_t* last = columns
+        if columns == NULL:
+            return
+        while last.next != NULL:
+            last = last.next
+        last.next = self.dropped
+        self.dropped = columns
+
+    cdef void sweep(self) noexcept:
+        # Taken with the GIL: a reader may bury the next batch while this frees the former.
+        cdef dead_t* dead = self.dead
+        cdef packed_t* dropped = self.dropped
+        self.dead = NULL
+        self.n_dead = 0
+        self.dropped = NULL
+        with nogil:
+            free_dead(dead)
+            free_packed(dropped)
+
+
+cdef void free_dead(dead_t* dead) noexcept nogil:
+    cdef dead_t* next
+    cdef int kind
+    while dead != NULL:
+        next = dead.next
+        for kind in range(N_KINDS):
+            frame_clear(&dead.frame[kind])
+        free(dead)
+        dead = next
+
+
+cdef void free_packed(packed_t* column) noexcept nogil:
+    cdef packed_t* next
+    while column != NULL:
+        next = column.next
+        packed_clear(column)
+        free(column)
+        column = next
+
 
 # -- the batch ------------------------------------------------------------------------------
 
@@ -312,10 +338,8 @@ cdef class Batch:
         ledger.add(seq)
 
     def __dealloc__(self):
-        cdef int kind
-        for kind in range(N_KINDS):
-            frame_clear(&self.frame[kind])
         if self.ledger is not None:
+            self.ledger.bury(self.frame)
             self.ledger.remove(self.seq)
 
     cdef size_t nbytes(self) noexcept:
@@ -537,8 +561,8 @@ cdef class Batch:
         return labels
 
     cdef _user_labels(self, dict labels, frame_t* f, uint32_t slot):
-        if f.stored[slot] != NULL:
-            pairs = text_str(f.stored[slot]).split("\0")
+        if stored_of(f, slot) != NULL:
+            pairs = text_str(stored_of(f, slot)).split("\0")
             labels.update(zip(pairs[0::2], pairs[1::2]))
         if f.labels[slot] != NULL:
             labels["labels"] = text_str(f.labels[slot])

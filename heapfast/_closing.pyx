@@ -10,7 +10,16 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-from heapfast._batch cimport ENTITY_KNOWN, Batch, frame_column, frame_reserve, frame_seal, frame_t, index_children
+from heapfast._batch cimport (
+    ENTITY_KNOWN,
+    Batch,
+    frame_column,
+    frame_images,
+    frame_reserve,
+    frame_seal,
+    frame_t,
+    index_children,
+)
 from heapfast._enrich cimport enrich_nodes, enrich_pods
 from heapfast._entities cimport Entities, table_t
 from heapfast._pack cimport pack_column, packed_t
@@ -129,7 +138,7 @@ cdef class Closing:
         self.batch = batch
         self.former = former
         if former is not None:
-            self.packed = Packed()
+            self.packed = Packed(batch.ledger)
             self.packed.timestamp_ns = former.timestamp_ns
             self.packed.seq = former.seq
             self.packed.is_short = True
@@ -144,6 +153,8 @@ cdef class Closing:
         if self.state != CLOSING_NEW:
             raise StoreError(f"BUG: batch {self.batch.seq} is closed once, and by one thread")
         self.state = CLOSING_RUNNING
+        # What the tick before left over is gone by now where somebody sweeps after each commit, as pipeline.py does.
+        self.batch.ledger.sweep()
         with nogil:
             failed = self._run()
         if failed:
@@ -240,6 +251,8 @@ cdef class Closing:
         ):
             return -1
         if kind == KIND_NAMESPACE and copy_to(<void**>&f.uid, t.uid, n, sizeof(void*)):
+            return -1
+        if kind == KIND_POD_CONTAINER and f.image == NULL and frame_images(f):
             return -1
         if kind == KIND_POD or kind == KIND_POD_CONTAINER:
             f.create_ns = times(n)

@@ -2,11 +2,12 @@
 
 Everything here belongs to the loop, except a Closing between swap and commit.
 """
-from heapfast._batch cimport Batch, Ledger, Metrics, frame_t
+from heapfast._batch cimport Batch, Ledger, frame_t
 from heapfast._closing cimport Closing
 from heapfast._entities cimport Entities, owner_t, table_t
 from heapfast._extras cimport Extras
 from heapfast._latest cimport Latest
+from heapfast._metrics cimport Metrics
 from heapfast._ring cimport Ring
 from heapfast._text cimport text_t
 from heapfast._types cimport int64_t, span_t, uint32_t, uint64_t
@@ -51,6 +52,7 @@ cdef class Store:
     cdef int _free_unused(self) except -1
     cdef uint32_t _find(self, int kind, tuple names) except? 0xFFFFFFFE
     cdef int _put_containers(self, uint32_t pod, containers) except -1
+    cdef void _require(self, table_t* t, uint32_t slot, uint32_t requirements) noexcept
     cdef Py_ssize_t read_series(
         self, int kind, uint32_t slot, int metric, int64_t start_ns, int64_t end_ns,
         int64_t* ts_out, int64_t* bits_out,

@@ -16,18 +16,20 @@ from heapfast._batch cimport (
     ENTITY_UNSCHEDULABLE,
     Batch,
     Ledger,
-    Metrics,
     check_kind,
     frame_column,
+    frame_images,
     frame_reserve,
     frame_t,
 )
 from heapfast._closing cimport CLOSING_DONE, CLOSING_RUNNING, Closing, Spare
-from heapfast._entities cimport Entities, container_spec_t, owner_t, pod_spec_t, table_t, text_hash
+from heapfast._entities cimport FEW_CONTAINERS, Entities, owner_t, pod_spec_t, specified_by, table_t
 from heapfast._extras cimport Extras
+from heapfast._metrics cimport Metrics
+from heapfast._requirements cimport NO_REQUIREMENTS, requirements_t
 from heapfast._ring cimport Ring
 from heapfast._side cimport is_main_metric, main_metrics
-from heapfast._text cimport text_is, text_str, text_t
+from heapfast._text cimport text_hash, text_is, text_str, text_t
 from heapfast._types cimport (
     KIND_CLUSTER,
     KIND_NAMESPACE,
@@ -196,7 +198,7 @@ cdef class Store:
         self.entities.drop_text(&t.hostname[slot])
         self.entities.drop_text(&t.host_id[slot])
         self.entities.drop_text(&t.labels[slot])
-        self.entities.drop_text(&t.stored[slot])
+        self.entities.drop_rare_text(t.stored, slot)
         return slot
 
     def put_pod(
@@ -236,7 +238,7 @@ cdef class Store:
         self.latest.forget(KIND_POD, slot)
         self._put_containers(slot, ())
         self.entities.drop_text(&t.labels[slot])
-        self.entities.drop_text(&t.stored[slot])
+        self.entities.drop_rare_text(t.stored, slot)
         t.pod_spec[slot].create_ns = time_zero()
         return slot
 
@@ -246,18 +248,19 @@ cdef class Store:
         cdef uint32_t n = <uint32_t>len(containers)
         cdef uint32_t i, slot
         cdef uint32_t* slots = NULL
-        cdef container_spec_t* c
-        cdef uint32_t n_former = spec.n_containers
-        cdef uint32_t* former = spec.container
-        if n:
+        cdef pod_spec_t former = spec[0]
+        cdef requirements_t wanted
+        if n > FEW_CONTAINERS:
             slots = <uint32_t*>malloc(n * sizeof(uint32_t))
             if slots == NULL:
                 raise MemoryError
-        for i in range(n_former):
-            slot = former[i]
+        for i in range(former.n_containers):
+            slot = specified_by(&former)[i]
             t.flags[slot] &= ~<uint8_t>(ENTITY_SPEC | ENTITY_TERMINATED | ENTITY_KNOWN)
             t.container_spec[slot].restart_count = -1
-        spec.container = slots
+        spec.has_many = slots != NULL
+        if slots != NULL:
+            spec.container.many = slots
         spec.n_containers = 0
         for (
             name,
@@ -277,21 +280,27 @@ cdef class Store:
             if terminated:
                 t.flags[slot] |= ENTITY_TERMINATED
             self._set(&t.image[slot], image, True)
-            c = &t.container_spec[slot]
-            c.cpu_request_millicores = cpu_request_millicores
-            c.cpu_limit_millicores = cpu_limit_millicores
-            c.memory_request_bytes = memory_request_bytes
-            c.memory_limit_bytes = memory_limit_bytes
-            c.restart_count = restarts
-            spec.container[spec.n_containers] = slot
+            wanted.cpu_request_millicores = cpu_request_millicores
+            wanted.cpu_limit_millicores = cpu_limit_millicores
+            wanted.memory_request_bytes = memory_request_bytes
+            wanted.memory_limit_bytes = memory_limit_bytes
+            self._require(t, slot, self.entities.requirements.hold(&wanted))
+            t.container_spec[slot].restart_count = restarts
+            specified_by(spec)[spec.n_containers] = slot
             spec.n_containers += 1
-        for i in range(n_former):
-            slot = former[i]
+        for i in range(former.n_containers):
+            slot = specified_by(&former)[i]
             if not t.flags[slot] & ENTITY_SPEC:
                 t.last_seen[slot] = <uint32_t>self.open.seq      # batches up to now may show it as a stub
                 self.entities.drop_text(&t.image[slot])
-        free(former)
+                self._require(t, slot, NO_REQUIREMENTS)
+        if former.has_many:
+            free(former.container.many)
         return 0
+
+    cdef void _require(self, table_t* t, uint32_t slot, uint32_t requirements) noexcept:
+        self.entities.requirements.release(t.container_spec[slot].requirements)
+        t.container_spec[slot].requirements = requirements
 
     cdef uint32_t _make(self, int kind, uint32_t owner, str name) except? 0xFFFFFFFE:
         cdef span_t span = span_of(name)
@@ -320,11 +329,16 @@ cdef class Store:
         return self.entities.set_text(place, span.ptr, span.len, pooled)
 
     cdef int _set_labels(self, table_t* t, uint32_t slot, str labels, stored) except -1:
-        self._set(&t.labels[slot], labels, False)
+        # Siblings have the same labels: 150,000 pods of which four in five had siblings took 13 MiB more without.
+        self._set(&t.labels[slot], labels, True)
+        cdef span_t span
+        cdef str text
         if stored:
-            self._set(&t.stored[slot], "\0".join(f"{key}\0{value}" for key, value in stored), False)
+            text = "\0".join(f"{key}\0{value}" for key, value in stored)
+            span = span_of(text)
+            self.entities.set_rare_text(t, &t.stored, slot, span.ptr, span.len, True)
         else:
-            self.entities.drop_text(&t.stored[slot])
+            self.entities.drop_rare_text(t.stored, slot)
         return 0
 
     # -- samples ---------------------------------------------------------------------------------
@@ -424,10 +438,13 @@ cdef class Store:
             uid_hash = text_hash(row.uid.ptr, row.uid.len) | 1 if row.uid.len else 0
             self._ingest_uid(slot if kind == KIND_POD else owner, uid_hash, row)
         if kind == KIND_POD_CONTAINER:
-            f.image[slot] = NULL
             if row.has_image:
-                self.entities.set_text(&t.own_image[slot], row.image.ptr, row.image.len, True)
+                self.entities.set_rare_text(t, &t.own_image, slot, row.image.ptr, row.image.len, True)
+                if f.image == NULL and frame_images(f):
+                    raise MemoryError
                 f.image[slot] = t.own_image[slot]
+            elif f.image != NULL:
+                f.image[slot] = NULL
         for m in range(M_UPTIME + 1, N_STANDARD):
             if present & (1 << m):
                 column_of(f, m)[slot] = row.value[m]
@@ -627,6 +644,13 @@ cdef class Store:
         self.entities.reclaim(self.ledger.oldest())
         return batch
 
+    def sweep(self):
+        """Gives back the memory of batches and columns that are gone. From any one thread, after commit.
+
+        On the loop it took 4 to 12 ms of a tick, with the columns of 450,000 entities.
+        """
+        self.ledger.sweep()
+
     cdef int _free_unused(self) except -1:
         """Gives back slots that nobody knows, no batch shows and no child needs. One pass, children first."""
         cdef uint32_t oldest = self._oldest_shown()
@@ -804,7 +828,7 @@ cdef class Store:
         cdef uint32_t i
         if pod >= t.n:
             return []
-        return [t.pod_spec[pod].container[i] for i in range(t.pod_spec[pod].n_containers)]
+        return [specified_by(&t.pod_spec[pod])[i] for i in range(t.pod_spec[pod].n_containers)]
 
     cdef Py_ssize_t series_capacity(self) noexcept:
         return self.ring.capacity()
@@ -830,6 +854,8 @@ cdef class Store:
             "table_bytes": self.entities.nbytes(),
             "retired_texts": self.entities.n_retired,
             "pooled_texts": len(self.entities.pool),
+            "requirements": len(self.entities.requirements),
+            "dead_batches": self.ledger.n_dead,
             "batches": len(self.ring),
             "short_batches": self.ring.short_len(),
             "open_bytes": self.open.nbytes(),

@@ -7,7 +7,8 @@ Source  spec/heapster-pipeline.md 5.2 and 5.7
 Never   changes a number that a kubelet stated
 """
 from heapfast._batch cimport ENTITY_KNOWN, ENTITY_SPEC, Batch, frame_column, frame_t
-from heapfast._entities cimport Entities, container_spec_t, node_spec_t, pod_spec_t
+from heapfast._entities cimport Entities, container_spec_t, node_spec_t, pod_spec_t, specified_by
+from heapfast._requirements cimport requirements_t
 from heapfast._types cimport (
     KIND_NODE,
     KIND_POD,
@@ -65,7 +66,7 @@ cdef int enrich_pods(Batch batch, Entities entities) noexcept nogil:
             continue
         pods.create_ns[pod] = pod_spec[pod].create_ns
         for i in range(pod_spec[pod].n_containers):
-            slot = pod_spec[pod].container[i]
+            slot = specified_by(&pod_spec[pod])[i]
             if containers.present[slot] != PRESENT_NO:
                 continue
             containers.present[slot] = PRESENT_STUB
@@ -80,16 +81,17 @@ cdef int request(Batch batch, Entities entities, uint32_t slot) noexcept nogil:
     """The four request and limit metrics of a container; 0 where there is none."""
     cdef frame_t* f = &batch.frame[KIND_POD_CONTAINER]
     cdef container_spec_t* spec = &entities.table[KIND_POD_CONTAINER].container_spec[slot]
+    cdef const requirements_t* wanted = &entities.requirements.entry[spec.requirements]
     cdef int64_t* cpu_request = frame_column(f, M_CPU_REQUEST)
     cdef int64_t* cpu_limit = frame_column(f, M_CPU_LIMIT)
     cdef int64_t* memory_request = frame_column(f, M_MEMORY_REQUEST)
     cdef int64_t* memory_limit = frame_column(f, M_MEMORY_LIMIT)
     if cpu_request == NULL or cpu_limit == NULL or memory_request == NULL or memory_limit == NULL:
         return -1
-    cpu_request[slot] = spec.cpu_request_millicores
-    cpu_limit[slot] = spec.cpu_limit_millicores
-    memory_request[slot] = spec.memory_request_bytes
-    memory_limit[slot] = spec.memory_limit_bytes
+    cpu_request[slot] = wanted.cpu_request_millicores
+    cpu_limit[slot] = wanted.cpu_limit_millicores
+    memory_request[slot] = wanted.memory_request_bytes
+    memory_limit[slot] = wanted.memory_limit_bytes
     return 0
 
 

@@ -6,6 +6,7 @@ them too, which is safe since (a) it looks only at slots that existed at the swa
 grows meanwhile is replaced, and the old one kept until the batch is closed, and (c) changes from
 the API server wait until then (processors/gate.py).
 """
+from heapfast._requirements cimport RequirementPool
 from heapfast._text cimport TextPool, retired_t, text_t
 from heapfast._types cimport N_KINDS, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
@@ -25,20 +26,32 @@ cdef struct node_spec_t:
     int64_t memory_allocatable_bytes
 
 
-# What the API server says about a container of a pod; of requests and limits, 0 = none.
+# What the API server says about a container of a pod.
 cdef struct container_spec_t:
-    int64_t cpu_request_millicores
-    int64_t cpu_limit_millicores
-    int64_t memory_request_bytes
-    int64_t memory_limit_bytes
+    uint32_t requirements      # its number in the pool
     int32_t restart_count      # -1: no status
+
+
+cdef enum:
+    FEW_CONTAINERS = 2         # so many stand where the pointer would: most pods have no more
+
+
+cdef union specified_t:
+    uint32_t few[FEW_CONTAINERS]
+    uint32_t* many             # owned
 
 
 # What the API server says about a pod, besides its texts.
 cdef struct pod_spec_t:
     int64_t create_ns          # status.startTime, Unix ns; time_zero() = none
-    uint32_t* container        # owned; slots of the containers of its spec, in order
+    specified_t container      # slots of the containers of its spec, in order; see specified_by
     uint32_t n_containers
+    uint8_t has_many           # they are in `many`
+
+
+# Borrowed until the pod's next put or remove.
+cdef inline uint32_t* specified_by(pod_spec_t* spec) noexcept nogil:
+    return spec.container.many if spec.has_many else spec.container.few
 
 
 # One kind. Arrays are owned, have `cap` entries and are NULL where the kind has no such attribute.
@@ -61,9 +74,9 @@ cdef struct table_t:
     uint8_t* flags             # ENTITY_*
     text_t** uid
     text_t** labels
-    text_t** stored
+    text_t** stored            # NULL too while nobody has any (--store-label)
     text_t** image             # as the pod's spec has it
-    text_t** own_image         # as a kubelet told it last
+    text_t** own_image         # as a kubelet told it last; NULL too while none has told any
     text_t** hostname
     text_t** host_id
     node_spec_t* node_spec
@@ -76,6 +89,7 @@ cdef class Entities:
     cdef:
         table_t table[N_KINDS]
         TextPool pool
+        RequirementPool requirements
         retired_t* retired     # owned; ascending by seq
         size_t n_retired, cap_retired
         void** outgrown        # owned; arrays replaced while a batch is closing
@@ -92,6 +106,11 @@ cdef class Entities:
     cdef int remove(self, int kind, uint32_t slot) except -1
     cdef int set_text(self, text_t** place, const char* ptr, uint32_t len, bint pooled) except -1
     cdef int drop_text(self, text_t** place) except -1
+    # The same, in a column that is made when the first entity has something for it, such as table.stored.
+    cdef int set_rare_text(
+        self, table_t* t, text_t*** column, uint32_t slot, const char* ptr, uint32_t len, bint pooled
+    ) except -1
+    cdef int drop_rare_text(self, text_t** column, uint32_t slot) except -1
     cdef void reclaim(self, uint64_t oldest_shown) noexcept
     cdef void end_closing(self) noexcept
     cdef size_t nbytes(self) noexcept
@@ -105,6 +124,3 @@ cdef class Entities:
     cdef int _rehash(self, table_t* t, uint32_t cap) except -1
     cdef void* _bigger(self, void* old, size_t used, size_t cap, size_t width) except NULL
     cdef int _keep(self, void* old) except -1
-
-
-cdef uint32_t text_hash(const char* ptr, uint32_t len) noexcept nogil

@@ -7,10 +7,11 @@ Never   reuses a slot or frees a text that a batch in memory may still show
 """
 import os
 
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from heapfast._text cimport TEXT_POOLED, TextPool, text_free, text_is, text_new, text_t
+from heapfast._requirements cimport NO_REQUIREMENTS, RequirementPool
+from heapfast._text cimport TEXT_POOLED, TextPool, hash_bytes, text_free, text_is, text_new, text_t
 from heapfast._types cimport (
     KIND_NAMESPACE,
     KIND_NODE,
@@ -37,28 +38,6 @@ cdef uint64_t BUCKET_FREE = 0xFFFFFFFFFFFFFFFFULL
 cdef uint64_t SEED = int.from_bytes(os.urandom(8), "little")
 
 
-cdef inline uint64_t hash_bytes(const char* ptr, uint32_t len, uint64_t seed) noexcept nogil:
-    """Eight bytes a step, multiply and fold; good enough for tables, not for signatures."""
-    cdef uint64_t h = seed ^ (<uint64_t>len * 0x9E3779B97F4A7C15ULL)
-    cdef uint64_t word
-    while len >= 8:
-        memcpy(&word, ptr, 8)
-        h = (h ^ word) * 0xD6E8FEB86659FD93ULL
-        h ^= h >> 32
-        ptr += 8
-        len -= 8
-    if len:
-        word = 0
-        memcpy(&word, ptr, len)
-        h = (h ^ word) * 0xD6E8FEB86659FD93ULL
-        h ^= h >> 32
-    return (h * 0xD6E8FEB86659FD93ULL) >> 16
-
-
-cdef uint32_t text_hash(const char* ptr, uint32_t len) noexcept nogil:
-    return <uint32_t>hash_bytes(ptr, len, SEED)
-
-
 cdef inline uint32_t key_hash(owner_t owner, const char* name, uint32_t len) noexcept nogil:
     cdef uint64_t seed = SEED ^ (<uint64_t>owner.slot << 16) ^ (<uint64_t>owner.kind << 8) ^ owner.type
     return <uint32_t>hash_bytes(name, len, seed * 0x9E3779B97F4A7C15ULL)
@@ -76,6 +55,7 @@ cdef class Entities:
 
     def __cinit__(self):
         self.pool = TextPool()
+        self.requirements = RequirementPool()
         self.seq = 1
         cdef int kind
         for kind in range(N_KINDS):
@@ -95,8 +75,8 @@ cdef class Entities:
         for kind in range(N_KINDS):
             t = &self.table[kind]
             for slot in range(t.n):
-                if t.pod_spec != NULL:
-                    free(t.pod_spec[slot].container)
+                if t.pod_spec != NULL and t.pod_spec[slot].has_many:
+                    free(t.pod_spec[slot].container.many)
                 free_own(t.name, slot)
                 free_own(t.uid, slot)
                 free_own(t.labels, slot)
@@ -236,17 +216,21 @@ cdef class Entities:
             self.drop_text(&t.uid[slot])
         if t.labels != NULL:
             self.drop_text(&t.labels[slot])
-            self.drop_text(&t.stored[slot])
+            self.drop_rare_text(t.stored, slot)
         if t.image != NULL:
             self.drop_text(&t.image[slot])
-            self.drop_text(&t.own_image[slot])
+            self.drop_rare_text(t.own_image, slot)
         if t.hostname != NULL:
             self.drop_text(&t.hostname[slot])
             self.drop_text(&t.host_id[slot])
         if t.pod_spec != NULL:
-            free(t.pod_spec[slot].container)
-            t.pod_spec[slot].container = NULL
+            if t.pod_spec[slot].has_many:
+                free(t.pod_spec[slot].container.many)
+            t.pod_spec[slot].has_many = False
             t.pod_spec[slot].n_containers = 0
+        if t.container_spec != NULL:
+            self.requirements.release(t.container_spec[slot].requirements)
+            t.container_spec[slot].requirements = NO_REQUIREMENTS
         t.free_slot[t.n_free] = slot
         t.n_free += 1
         t.n_used -= 1
@@ -302,9 +286,11 @@ cdef class Entities:
             t.uid[slot] = NULL
         if t.labels != NULL:
             t.labels[slot] = NULL
+        if t.stored != NULL:
             t.stored[slot] = NULL
         if t.image != NULL:
             t.image[slot] = NULL
+        if t.own_image != NULL:
             t.own_image[slot] = NULL
         if t.hostname != NULL:
             t.hostname[slot] = NULL
@@ -313,11 +299,11 @@ cdef class Entities:
             memset(&t.node_spec[slot], 0, sizeof(node_spec_t))
         if t.pod_spec != NULL:
             t.pod_spec[slot].create_ns = time_zero()
-            t.pod_spec[slot].container = NULL
+            t.pod_spec[slot].has_many = False
             t.pod_spec[slot].n_containers = 0
             t.uid_hash[slot] = 0
         if t.container_spec != NULL:
-            memset(&t.container_spec[slot], 0, sizeof(container_spec_t))
+            t.container_spec[slot].requirements = NO_REQUIREMENTS
             t.container_spec[slot].restart_count = -1
 
     cdef int _grow(self, int kind) except -1:
@@ -338,6 +324,7 @@ cdef class Entities:
             t.uid = <text_t**>self._bigger(t.uid, t.n, cap, sizeof(void*))
         if kind == KIND_NODE or kind == KIND_POD:
             t.labels = <text_t**>self._bigger(t.labels, t.n, cap, sizeof(void*))
+        if t.stored != NULL:
             t.stored = <text_t**>self._bigger(t.stored, t.n, cap, sizeof(void*))
         if kind == KIND_NODE:
             t.hostname = <text_t**>self._bigger(t.hostname, t.n, cap, sizeof(void*))
@@ -348,8 +335,9 @@ cdef class Entities:
             t.uid_hash = <uint32_t*>self._bigger(t.uid_hash, t.n, cap, sizeof(uint32_t))
         if kind == KIND_POD_CONTAINER:
             t.image = <text_t**>self._bigger(t.image, t.n, cap, sizeof(void*))
-            t.own_image = <text_t**>self._bigger(t.own_image, t.n, cap, sizeof(void*))
             t.container_spec = <container_spec_t*>self._bigger(t.container_spec, t.n, cap, sizeof(container_spec_t))
+        if t.own_image != NULL:
+            t.own_image = <text_t**>self._bigger(t.own_image, t.n, cap, sizeof(void*))
         # Buckets before slots: a table that ran out of memory half-way still has a free bucket for each slot.
         if t.n_buckets < 2 * cap:
             self._rehash(t, cap)
@@ -444,6 +432,18 @@ cdef class Entities:
         self.n_retired += 1
         return 0
 
+    cdef int set_rare_text(
+        self, table_t* t, text_t*** column, uint32_t slot, const char* ptr, uint32_t len, bint pooled
+    ) except -1:
+        if column[0] == NULL:
+            column[0] = <text_t**>calloc(t.cap, sizeof(text_t*))
+            if column[0] == NULL:
+                raise MemoryError
+        return self.set_text(&column[0][slot], ptr, len, pooled)
+
+    cdef int drop_rare_text(self, text_t** column, uint32_t slot) except -1:
+        return 0 if column == NULL else self.drop_text(&column[slot])
+
     cdef void reclaim(self, uint64_t oldest_shown) noexcept:
         """Frees what was dropped before the oldest batch that is still in memory was closed."""
         cdef size_t i = 0
@@ -468,14 +468,18 @@ cdef class Entities:
             if t.uid != NULL:
                 total += <size_t>t.cap * sizeof(void*)
             if t.labels != NULL:
-                total += <size_t>t.cap * 2 * sizeof(void*)
+                total += <size_t>t.cap * sizeof(void*)
+            if t.stored != NULL:
+                total += <size_t>t.cap * sizeof(void*)
             if t.pod_spec != NULL:
                 total += <size_t>t.cap * (sizeof(pod_spec_t) + sizeof(uint32_t))
             if t.container_spec != NULL:
-                total += <size_t>t.cap * (sizeof(container_spec_t) + 2 * sizeof(void*))
+                total += <size_t>t.cap * (sizeof(container_spec_t) + sizeof(void*))
+            if t.own_image != NULL:
+                total += <size_t>t.cap * sizeof(void*)
             if t.node_spec != NULL:
                 total += <size_t>t.cap * (sizeof(node_spec_t) + 2 * sizeof(void*))
-        return total
+        return total + self.requirements.nbytes()
 
 
 cdef void memcpy_down(retired_t* list, size_t start, size_t count) noexcept nogil:

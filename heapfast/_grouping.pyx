@@ -11,8 +11,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
 from heapfast._batch cimport Batch, accelerator_t, check_kind, split_accelerator
-from heapfast._entities cimport text_hash
-from heapfast._text cimport text_ptr, text_t
+from heapfast._text cimport text_hash, text_ptr, text_t
 from heapfast._types cimport (
     KIND_NAMESPACE,
     KIND_NODE,

@@ -10,7 +10,7 @@ Belongs to the loop alone: never read by a thread.
 A pod is current while p.answer is its node's newest answer, so that one that is not in an answer
 any more is gone with it; a node that fails keeps what it had until it is stale.
 """
-from heapfast._entities cimport Entities
+from heapfast._entities cimport FEW_CONTAINERS, Entities
 from heapfast._extras cimport Extras
 from heapfast._types cimport int64_t, uint8_t, uint32_t
 from heapfast.wire._rows cimport row_t
@@ -44,10 +44,6 @@ cdef enum:
 cdef struct node_answer_t:
     uint32_t answer            # number of the newest good answer; 0 = none
     int64_t seen_ns            # wall time of it
-
-
-cdef enum:
-    FEW_CONTAINERS = 2         # so many stand where the pointer would: most pods have no more
 
 
 cdef union answered_t:

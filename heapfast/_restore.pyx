@@ -9,10 +9,18 @@ Never   shows who is not there: the API server's word is waited for
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from heapfast._batch cimport ENTITY_KNOWN, ENTITY_NO_NODENAME, Batch, frame_column, frame_reserve, frame_t
+from heapfast._batch cimport (
+    ENTITY_KNOWN,
+    ENTITY_NO_NODENAME,
+    Batch,
+    frame_column,
+    frame_images,
+    frame_reserve,
+    frame_t,
+)
 from heapfast._closing cimport Closing
 from heapfast._core cimport Store
-from heapfast._entities cimport container_spec_t, pod_spec_t, table_t, text_hash
+from heapfast._entities cimport container_spec_t, pod_spec_t, table_t
 from heapfast._latest cimport UID_RESTORED
 from heapfast._pack cimport pack_column, packed_t
 from heapfast._ring cimport Packed
@@ -31,7 +39,7 @@ from heapfast._segment cimport (
     FACT_START,
 )
 from heapfast._stored cimport StoredReader, plain_clear, plain_free, plain_get, plain_t
-from heapfast._text cimport text_ptr
+from heapfast._text cimport text_hash, text_ptr
 from heapfast._types cimport (
     KIND_NAMESPACE,
     KIND_NODE,
@@ -121,7 +129,7 @@ cdef class Restoring(StoredReader):
         cdef int64_t age_ns = self.now_ns - old.timestamp_ns
         if not self.has_former:
             return 0
-        packed = Packed()
+        packed = Packed(self.store.ledger)
         packed.timestamp_ns = old.timestamp_ns
         packed.is_short = old.has_detail and age_ns < self.store.ring.short_ns
         if age_ns < max(self.store.ring.long_ns, self.store.ring.short_ns):
@@ -287,7 +295,10 @@ cdef class Restoring(StoredReader):
                 if f.has_side and fill_side(f, b, kind):
                     failed = 1
                     break
-                if kind == KIND_POD_CONTAINER:
+                if kind == KIND_POD_CONTAINER and self.store.entities.table[kind].own_image != NULL:
+                    if frame_images(f):
+                        failed = 1
+                        break
                     for slot in range(n):
                         f.image[slot] = self.store.entities.table[kind].own_image[slot]
                 if b.value[kind][N_METRICS + FACT_SINCE] != NULL:

@@ -5,7 +5,7 @@ the *long* metrics for `long`. A batch that leaves the short class drops its oth
 packed values lean on the newer side only, dropping the oldest never touches the rest.
 Belongs to the loop.
 """
-from heapfast._batch cimport Batch
+from heapfast._batch cimport Batch, Ledger
 from heapfast._pack cimport packed_t
 from heapfast._types cimport N_KINDS, N_METRICS, int64_t, uint8_t, uint32_t, uint64_t
 
@@ -14,6 +14,7 @@ from heapfast._types cimport N_KINDS, N_METRICS, int64_t, uint8_t, uint32_t, uin
 # in a thread has it pinned, by pin and unpin with the GIL: what is dropped meanwhile goes with the last pin.
 cdef class Packed:
     cdef:
+        Ledger ledger                       # takes what is dropped, once nobody reads it
         readonly int64_t timestamp_ns
         readonly uint64_t seq
         readonly bint is_short              # still has all its columns
@@ -24,7 +25,7 @@ cdef class Packed:
     cdef void pin(self) noexcept
     cdef void unpin(self) noexcept
     cdef void _drop(self, int kind, int m) noexcept
-    cdef void _free_dropped(self) noexcept
+    cdef void _bury_dropped(self) noexcept
     cdef void drop_short(self, const uint8_t* is_long) noexcept
     cdef size_t nbytes(self) noexcept
 

@@ -1,9 +1,10 @@
-from heapfast._batch import Batch
+from heapfast._batch import Batch, Ledger
 
 class Packed:
     timestamp_ns: int
     seq: int
     is_short: bool
+    def __init__(self, ledger: Ledger) -> None: ...
     def sizes(self) -> list[tuple[int, int, int]]: ...
 
 class Ring:

@@ -6,22 +6,26 @@ Callers _core; _closing makes the packed batches, _snapshot pins them
 Source  spec/heapster-pipeline.md 6.1 for retention: at the moment a batch comes in, others go whose
         timestamp is not strictly later than now minus their span; the newest always stays
 """
+cimport cython
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
-from libc.stdlib cimport free
 
-from heapfast._batch cimport Batch
-from heapfast._pack cimport packed_clear, packed_has, packed_nbytes, packed_samples, packed_t, packed_value
+from heapfast._batch cimport Batch, Ledger
+from heapfast._pack cimport packed_has, packed_nbytes, packed_samples, packed_value
 from heapfast._types cimport N_KINDS, N_METRICS, absent_i64, int64_t, uint8_t, uint32_t, uint64_t
 
 
+@cython.no_gc      # a Ledger never refers back; and it must be there when this goes
 cdef class Packed:
+
+    def __cinit__(self, Ledger ledger not None):
+        self.ledger = ledger
 
     def __dealloc__(self):
         cdef int kind, m
         for kind in range(N_KINDS):
             for m in range(N_METRICS):
                 self._drop(kind, m)
-        self._free_dropped()
+        self._bury_dropped()
 
     cdef void pin(self) noexcept:
         self.n_pins += 1
@@ -29,7 +33,7 @@ cdef class Packed:
     cdef void unpin(self) noexcept:
         self.n_pins -= 1
         if self.n_pins == 0:
-            self._free_dropped()
+            self._bury_dropped()
 
     cdef void _drop(self, int kind, int m) noexcept:
         if self.column[kind][m] != NULL:
@@ -37,15 +41,11 @@ cdef class Packed:
             self.dropped = self.column[kind][m]
             self.column[kind][m] = NULL
             if self.n_pins == 0:
-                self._free_dropped()
+                self._bury_dropped()
 
-    cdef void _free_dropped(self) noexcept:
-        cdef packed_t* column
-        while self.dropped != NULL:
-            column = self.dropped
-            self.dropped = column.next
-            packed_clear(column)
-            free(column)
+    cdef void _bury_dropped(self) noexcept:
+        self.ledger.bury_packed(self.dropped)
+        self.dropped = NULL
 
     cdef void drop_short(self, const uint8_t* is_long) noexcept:
         cdef int kind, m

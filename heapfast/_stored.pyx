@@ -10,8 +10,9 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 from heapfast._core cimport Store
-from heapfast._entities cimport owner_t, table_t, text_hash
+from heapfast._entities cimport owner_t, table_t
 from heapfast._segment cimport COLUMN_PACKED, COLUMN_SAME, FACT_NODE, FIRST_FACT
+from heapfast._text cimport text_hash
 from heapfast._types cimport (
     KIND_CLUSTER,
     KIND_NAMESPACE,
@@ -269,9 +270,9 @@ cdef class StoredReader:
             self._note_uid(found, text_hash(text, text_len) | 1 if text != NULL and text_len else 0)
         elif kind == KIND_POD_CONTAINER:
             if text != NULL:
-                self.store.entities.set_text(&t.own_image[found], text, text_len, True)
+                self.store.entities.set_rare_text(t, &t.own_image, found, text, text_len, True)
             else:
-                self.store.entities.drop_text(&t.own_image[found])
+                self.store.entities.drop_rare_text(t.own_image, found)
         return 0
 
     cdef int _map(self, int kind, uint32_t slot, uint32_t found) except -1:

@@ -1,7 +1,7 @@
 """Shared widths, kinds, metric ids and absent values of every compiled module.
 
 Imports nothing of the package. The numbering of kinds and metrics is the one of `heapfast/catalog/keys.py` and
-`heapfast/catalog/metrics.py`; `_batch.pyx` refuses another length, and the tests that hold the store against
+`heapfast/catalog/metrics.py`; `_metrics.pyx` refuses another length, and the tests that hold the store against
 `store/naive` would see another order.
 """
 from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t

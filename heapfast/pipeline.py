@@ -134,6 +134,8 @@ class Pipeline:
         batch = await self.close_batch(window.end_ns)
         for subscriber in self._subscribers:
             subscriber(batch)
+        # What the batch before had is nobody's any more, or only of who subscribed and took hold of it.
+        await self._in_thread("sweep", self._store.sweep)
         return batch
 
     def take_rows(self, target: Target, rows: Rows) -> None:

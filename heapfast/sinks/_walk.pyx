@@ -16,6 +16,7 @@ from heapfast._batch cimport (
     accelerator_t,
     frame_t,
     split_accelerator,
+    stored_of,
 )
 from heapfast._text cimport text_t
 from heapfast._types cimport (
@@ -393,7 +394,7 @@ cdef class BatchWriter:
                     self._know_span(LABEL_SCHEDULABLE, b"true", 4)
             if frame.labels[slot] != NULL and not self._know(LABEL_LABELS, frame.labels[slot]):
                 return False
-            return self._load_stored(frame.stored[slot])
+            return self._load_stored(stored_of(frame, slot))
         if kind == KIND_SYS_CONTAINER:
             return self._know(LABEL_CONTAINER_NAME, frame.name[slot])
         if kind == KIND_POD_CONTAINER:
@@ -413,7 +414,7 @@ cdef class BatchWriter:
             return False
         if pods.labels[pod] != NULL and not self._know(LABEL_LABELS, pods.labels[pod]):
             return False
-        return self._load_stored(pods.stored[pod])
+        return self._load_stored(stored_of(pods, pod))
 
     cdef bint _load_resource(self, uint32_t slot) noexcept nogil:
         """Adds the labels of one resource to those of its entity; the ones of the resource before go."""

@@ -89,8 +89,8 @@ class TickMonitoring:
         self._exporter.labels(MEMORY_SINK)
 
     def part(self, name: str, seconds: float) -> None:
-        """Notes how long one part of a tick took: "scrape", "prepare", "close" or "commit"; after a warm
-        restart "settle", once.
+        """Notes how long one part of a tick took: "scrape", "prepare", "close", "commit" or "sweep"; after
+        a warm restart "settle", once.
         """
         self._seconds.labels(name).observe(seconds)
 

@@ -29,7 +29,9 @@ WARM_TICKS = 600
 #: What the allocator may still move about; a leak of 10 bytes a pod and tick would be ten times as much.
 SLACK_BYTES = 3 << 20
 
-BOUNDED = ("table_bytes", "retired_texts", "pooled_texts", "packed_bytes", "open_bytes", "newest_bytes")
+BOUNDED = (
+    "table_bytes", "retired_texts", "pooled_texts", "requirements", "packed_bytes", "open_bytes", "newest_bytes",
+)  # fmt: skip
 
 
 def rss_bytes() -> int:

@@ -51,6 +51,9 @@ class FakeStore:
             raise self.refusal
         return SimpleNamespace(timestamp_ns=WINDOW.end_ns)
 
+    def sweep(self) -> None:
+        self.steps.append(f"sweep, loop {threading.current_thread() is threading.main_thread()}")
+
     def _run(self) -> None:
         self._close()
         self.steps.append("run")
@@ -155,9 +158,9 @@ async def test_a_tick_goes_down_the_road_in_order(parts: Parts) -> None:
 
     assert parts.steps == [
         f"scrape {T0_NS}", "make_spare", "prepare", "shut", f"swap {T0_NS}", "run",
-        f"commit {T0_NS + 5 * SECOND_NS}", "open",
+        f"commit {T0_NS + 5 * SECOND_NS}", "open", "sweep, loop False",
     ]  # fmt: skip
-    assert parts.monitoring.parts == ["scrape", "prepare", "close", "commit"]
+    assert parts.monitoring.parts == ["scrape", "prepare", "close", "commit", "sweep"]
     assert (parts.monitoring.n_closed, parts.monitoring.n_failed) == (1, 0)
     assert got == [("first", batch), ("second", batch)]
 

@@ -59,7 +59,9 @@ RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 CORE = frozenset(
     (
         "_core",
+        "_requirements",
         "_entities",
+        "_metrics",
         "_batch",
         "_kernels",
         "_pack",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from heapfast.catalog.keys import Kind
@@ -166,6 +168,74 @@ def test_names_that_are_not_utf_8_show_replaced_bytes(cluster: Cluster) -> None:
     parse_summary(b'{"pods":[{"podRef":{"name":"p\xff","namespace":"a","uid":"u"},"containers":[]}]}', rows)
     cluster.store.ingest(rows, cluster.n1, cluster.at)
     assert cluster.tick().names(Kind.POD) == ["p\ufffd"]
+
+
+# -- what many have in common -------------------------------------------------------------------
+
+
+def test_requests_and_limits_are_each_containers_own_whoever_asks_for_the_same(cluster: Cluster) -> None:
+    """Pods come, change and go, of one to four containers; what they ask for is drawn from few values."""
+    draw = random.Random(3)
+    metrics = ("cpu/request", "cpu/limit", "memory/request", "memory/limit")
+    told: dict[str, dict[str, tuple[int, ...]]] = {}
+    for _ in range(60):
+        for _ in range(20):
+            name = f"p{draw.randrange(40)}"
+            if name in told and draw.random() < 0.4:
+                cluster.store.remove_pod("ns", name)
+                del told[name]
+                continue
+            told[name] = {
+                called: tuple(draw.randrange(4) for _ in metrics)
+                for called in draw.sample("abcd", draw.randrange(1, 5))
+            }
+            specs = [(called, "image:1", *values, 0, False) for called, values in told[name].items()]
+            slot = cluster.store.put_pod("ns", name, uid="u", labels="", containers=specs)
+            assert cluster.store.spec_containers(slot) == [
+                cluster.slot(Kind.POD_CONTAINER, "ns", name, called) for called in told[name]
+            ]
+        cluster.tick(*(pod("ns", name, uid="u", at=cluster.at) for name in told))
+        for name, containers in told.items():
+            for called, values in containers.items():
+                want = dict(zip(metrics, values, strict=True))
+                got = {metric: cluster.value(metric, Kind.POD_CONTAINER, "ns", name, called) for metric in metrics}
+                assert got == want
+        different = {values for containers in told.values() for values in containers.values()}
+        assert cluster.store.stats()["requirements"] == len(different - {(0, 0, 0, 0)})
+    for name in told:
+        cluster.store.remove_pod("ns", name)
+    assert cluster.store.stats()["requirements"] == 0
+
+
+def test_labels_are_each_pods_own_whoever_has_the_same(cluster: Cluster) -> None:
+    draw = random.Random(4)
+    n_others = cluster.store.stats()["pooled_texts"]
+    labels: dict[str, str] = {}
+    for _ in range(60):
+        for _ in range(40):
+            name = f"p{draw.randrange(200)}"
+            # Some of a workload, some that nobody shares.
+            labels[name] = draw.choice((f"app:{draw.randrange(5)}", f"pod:{draw.randrange(10_000)}"))
+            cluster.store.put_pod("ns", name, uid="u", labels=labels[name])
+        sets = cluster.tick(*(pod("ns", name, uid="u", at=cluster.at) for name in labels)).sets()
+        assert {name: sets[f"namespace:ns/pod:{name}"]["labels"]["labels"] for name in labels} == labels
+        assert cluster.store.stats()["pooled_texts"] == n_others + len(set(labels.values()))
+
+
+def test_a_label_that_is_stored_comes_and_goes(cluster: Cluster) -> None:
+    def stored() -> dict[str, str]:
+        sets = cluster.tick(*(pod("ns", name, uid="u", at=cluster.at) for name in ("a", "b"))).sets()
+        return {name: sets[f"namespace:ns/pod:{name}"]["labels"].get("team", "") for name in ("a", "b")}
+
+    cluster.store.put_pod("ns", "a", uid="u", labels="")
+    cluster.store.put_pod("ns", "b", uid="u", labels="")
+    assert stored() == {"a": "", "b": ""}
+    cluster.store.put_pod("ns", "b", uid="u", labels="", stored=[("team", "red")])
+    for number in range(500):
+        cluster.store.put_pod("ns", f"more-{number}", uid="u", labels="")
+    assert stored() == {"a": "", "b": "red"}
+    cluster.store.put_pod("ns", "b", uid="u", labels="")
+    assert stored() == {"a": "", "b": ""}
 
 
 # -- coming and going -------------------------------------------------------------------------

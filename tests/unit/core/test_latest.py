@@ -264,3 +264,22 @@ def test_more_pods_than_at_first_are_all_served(cluster: Cluster) -> None:
 def test_slots_far_out_have_nothing(cluster: Cluster) -> None:
     assert cluster.store.latest.node_sample(1 << 31, cluster.at)[0] == NONE
     assert cluster.store.latest.pod_sample(1 << 31, cluster.at)[0] == NONE
+
+
+def test_a_pod_may_have_more_containers_than_most(cluster: Cluster) -> None:
+    names = [f"c{number}" for number in range(9)]
+    for count in (2, 3, 9, 1):
+        for second in range(2):
+            cluster.at += 60 * SECOND_NS
+            cluster.ingest(
+                *(
+                    container(
+                        *WEB, name, {"cpu/usage": second * 60 * SECOND_NS, "memory/working_set": 7}, at=cluster.at
+                    )
+                    for name in reversed(names[:count])
+                )
+            )
+        # Those of the answer before are gone with it.
+        served = _pod(cluster)
+        assert (served.status, served.memory_bytes) == (OK, 7 * count)
+        assert list(served.containers or {}) == names[:count]

@@ -187,6 +187,23 @@ def test_an_unused_spare_does_not_free_what_its_twin_shows(cluster: Cluster) -> 
     assert cluster.store.stats()["retired_texts"] < 20
 
 
+def test_what_a_batch_had_is_swept_once_nobody_reads_it(cluster: Cluster) -> None:
+    first = cluster.tick(*cluster.web(1))
+    want = first.sets()
+    cluster.tick(*cluster.web(2))
+    assert cluster.store.stats()["dead_batches"] == 0
+    cluster.store.sweep()
+    assert first.sets() == want
+    del first
+    assert cluster.store.stats()["dead_batches"] == 1
+    cluster.tick(*cluster.web(3))
+    # Closing swept the first; the second went with the commit.
+    assert cluster.store.stats()["dead_batches"] == 1
+    cluster.store.sweep()
+    assert cluster.store.stats()["dead_batches"] == 0
+    assert cluster.series("cpu/usage", Kind.POD_CONTAINER, *WEB, "c") == [1, 2, 3]
+
+
 def test_a_batch_outlives_its_store(cluster: Cluster) -> None:
     batch = cluster.tick(*cluster.web(1))
     want = batch.sets()

@@ -1,0 +1,2 @@
+class Metrics:
+    dropped: int
