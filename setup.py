@@ -57,6 +57,8 @@ EXTENSIONS = [
     "heapfast._grouping",
     "heapfast._percentile",
     "heapfast._aggregate",
+    # 2: bytes from a target
+    "heapfast.scrape._rhythm",
     # 7: answers as bytes
     "heapfast.render._json",
     "heapfast.render._order",

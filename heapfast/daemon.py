@@ -259,6 +259,7 @@ async def build(
         StoreCollector(store, registry)
 
         # 2 and 3: bytes from targets, and rows from bytes
+        is_latest = options.source.kind == "resource"
         limits = Limits(
             max_body_bytes=options.source.max_body_bytes, total_seconds=options.source.timeout_ns / NS_PER_SECOND
         )
@@ -276,12 +277,13 @@ async def build(
             spread_seconds=options.source.spread_ns / NS_PER_SECOND if options.source.spread_ns else None,
             deadline_seconds=options.source.deadline_ns / NS_PER_SECOND,
             beside=make_beside(KubeletSummary(), every=side_ns // options.resolution_ns) if side_ns else None,
+            # Heapster kept to its moments; and whoever states a spread has said when scrapes start.
+            follows_rhythm=is_latest and not options.source.spread_ns,
         )
         stack.callback(scraper.close)
         ScrapeCollector(scraper, registry)
 
         # What is new is scraped out of turn for a latest view alone; Heapster kept to its rounds.
-        is_latest = options.source.kind == "resource"
         extra = ExtraScrapes(
             lambda node: pipeline.scrape_one(node, window_of(clock.now_ns(), options.resolution_ns)), clock, sleep
         )

@@ -57,7 +57,12 @@ def _own_flags() -> list[Flag]:
         "The same as --kubelet-request-timeout; 0s means 10s, or less where the resolution asks for it: half of it with"
         " --source, 9/10 without.",
     )
-    table.duration("scrape-spread", 0, "Span over which the scrapes of a batch start; 0s means 8ms a node, 4s at most.")
+    table.duration(
+        "scrape-spread",
+        0,
+        "Span over which the scrapes of a batch start; 0s means 8ms a node, 4s at most, and for metrics.k8s.io kubelets"
+        " with a steady rhythm just after they have sampled.",
+    )
     table.integer("max-body-bytes", 64 << 20, "Longest answer of a kubelet.")
     table.switch("kubelet-token-over-http", "Send the bearer token to kubelets without TLS, readable on the wire.")
     table.string(

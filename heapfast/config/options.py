@@ -47,7 +47,7 @@ class ScrapeOptions(msgspec.Struct, frozen=True, kw_only=True):
         insecure: do not verify kubelets' certificates.
         token_over_http: send the bearer token to kubelets that are asked without TLS.
         timeout_ns: from the start to the last byte of one answer; more is a failed scrape.
-        spread_ns: over which the scrapes of a batch start; 0 leaves it to the number of targets.
+        spread_ns: over which the scrapes of a batch start; 0 leaves it to the number of targets, and to their rhythms.
         deadline_ns: after which a batch goes on without those that have not answered.
         max_body_bytes: a longer answer is a failed scrape.
     """

@@ -19,6 +19,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from heapfast.scrape.monitoring import ScrapeCounters
+from heapfast.scrape.places import Places
 from heapfast.scrape.round import Deliver, Kit, Round, ScrapeObserver, ScrapeReport
 from heapfast.scrape.target import Target, host_port
 
@@ -50,6 +51,7 @@ class ScrapeManager:
         deliver_late: takes answers that came later than that; None drops them.
         jitter: numbers from 0 to 1 for back-off.
         beside: a second source; None for none.
+        follows_rhythm: ask each target just after its kubelet has sampled, where that can be foretold.
 
     Attributes:
         began_ns: wall clock at the start of the last round; 0 before the first.
@@ -67,6 +69,7 @@ class ScrapeManager:
         deliver_late: Deliver | None = None,
         jitter: Callable[[], float] = random.random,
         beside: Beside | None = None,
+        follows_rhythm: bool = False,
     ) -> None:
         if (MAX_SPREAD_SECONDS if spread_seconds is None else spread_seconds) >= deadline_seconds:
             raise ValueError(f"BUG: a spread of {spread_seconds} s does not end before {deadline_seconds} s")
@@ -77,7 +80,18 @@ class ScrapeManager:
         self._spread_seconds = spread_seconds
         self._deadline_seconds = deadline_seconds
         self.beside = beside
-        self._kit = Kit(source, source.new_rows(), clock, self.counters, deliver_late, jitter, beside=beside)
+        self._places = Places(deadline_seconds)
+        self.follows_rhythm = follows_rhythm
+        self._kit = Kit(
+            source,
+            source.new_rows(),
+            clock,
+            self.counters,
+            deliver_late,
+            jitter,
+            beside=beside,
+            places=self._places if follows_rhythm else None,
+        )
         self.began_ns = 0
         self._targets: dict[str, Target] = {}
         self._ordered: list[Target] = []
@@ -116,6 +130,7 @@ class ScrapeManager:
             target.beside(self.beside.source.name)
         self._targets[name] = target
         insort(self._ordered, target, key=_by_phase)
+        self._places.forget_order()
         return target
 
     def remove(self, name: str) -> None:
@@ -123,6 +138,8 @@ class ScrapeManager:
         target = self._targets.pop(name, None)
         if target is not None:
             self._ordered.remove(target)
+            self._places.release(target)
+            self._places.forget_order()
             target.is_removed = True
             if target.twin is not None:
                 target.twin.is_removed = True
@@ -145,7 +162,8 @@ class ScrapeManager:
         self._is_scraping = True
         self.began_ns = self._kit.clock.now_ns()
         try:
-            scrape_round = Round(self._kit, tuple(self._ordered), window, deliver, asks_twins=True)
+            targets = self._places.order(self._ordered, self.spread_seconds)
+            scrape_round = Round(self._kit, targets, window, deliver, in_turn=True)
             report = await scrape_round.run(self.spread_seconds, min(self._deadline_seconds, at_most_seconds))
         finally:
             self._is_scraping = False
@@ -178,8 +196,13 @@ class ScrapeManager:
         return min(SPREAD_SECONDS_A_TARGET * len(self._ordered), MAX_SPREAD_SECONDS)
 
     @property
+    def placed(self) -> int:
+        """Targets that are asked just after their kubelet has sampled."""
+        return self._places.placed
+
+    @property
     def targets(self) -> Sequence[Target]:
-        """All targets, in the order in which they are started. A copy: safe to walk in any thread."""
+        """All targets, in the order of their phases. A copy: safe to walk in any thread."""
         return tuple(self._ordered)
 
     def describe_targets(self, node: str | None = None) -> Iterator[Mapping[str, Any]]:

@@ -109,6 +109,12 @@ class ScrapeCollector(Collector):
             f"Targets without series of their own, because there are more than {MAX_LISTED_TARGETS}.",
             unlisted,
         )
+        if self._manager.follows_rhythm:
+            yield GaugeMetricFamily(
+                "heapfast_scrape_placed_targets",
+                "Kubelets with a steady sampling rhythm, which are asked just after they have sampled.",
+                self._manager.placed,
+            )
         outcomes = CounterMetricFamily("heapfast_scrape_scrapes", "Scrapes that ended.", labels=["outcome"])
         for outcome, count in sorted(counters.outcomes.copy().items()):
             outcomes.add_metric([outcome], count)

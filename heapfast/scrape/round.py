@@ -1,6 +1,6 @@
-"""One scrape of all targets: each started at its phase, each answer parsed and delivered at once.
+"""One scrape of all targets: each started in its turn, each answer parsed and delivered at once.
 
-In      targets in order of phase, a window
+In      targets in the order of their starts, a window
 Out     deliver(target, rows) for each good answer; ScrapeReport at the end
 Callers manager.py, one round at a time
 Source  spec/heapster-pipeline.md 3.4; Q18 (one bad node costs itself only)
@@ -8,6 +8,7 @@ Never   creates a task, or delivers into a round that is over
 
     0 ──────────── spread ─────────────────────── deadline
     start each target at phase x spread,   │
+    or at its place (places.py),           │
     neighbours together                    │
               all that are awaited are in: over ┘         or now, whatever is missing
                                                  answers after that are late: finished, counted, offered
@@ -30,9 +31,11 @@ from heapfast.errors import ParseError, ScrapeError
 from heapfast.scrape.beside import Beside, seconds_left
 from heapfast.scrape.monitoring import ScrapeCounters
 from heapfast.scrape.target import Target
+from heapfast.units import NS_PER_SECOND
 
 if TYPE_CHECKING:
     from heapfast.scrape.loop import Window
+    from heapfast.scrape.places import Places
     from heapfast.scrape.sources.source import Source
     from heapfast.wire._rows import Rows
 
@@ -53,10 +56,6 @@ MAX_NAMED: Final = 20
 
 #: uvloop's timers are whole milliseconds.
 _TIMER_SECONDS: Final = 0.001
-
-#: Targets whose turns lie within so much start together: alone, each wakes the loop for itself, and finds the caches
-#: as others left them.
-START_STEP_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +99,7 @@ class Kit:
         jitter: gives numbers from 0 to 1.
         observer: is told of every scrape of the main source that has ended; None for nobody.
         beside: the second source; None where there is one.
+        places: looks at answers of the main source; None where targets are asked at their phases, whatever they say.
     """
 
     source: Source
@@ -110,6 +110,7 @@ class Kit:
     jitter: Callable[[], float]
     observer: ScrapeObserver | None = None
     beside: Beside | None = None
+    places: Places | None = None
 
     def source_of(self, target: Target) -> tuple[Source, Rows]:
         """What a target is asked for, and the rows that its answer goes into."""
@@ -122,21 +123,23 @@ class Round:
     """One scrape. `run` once.
 
     Args:
-        asks_twins: ask targets for their second source too, where it is due. They count in no report.
+        in_turn: start each target at its place, and ask for its second source too, where that is due, which counts in
+            no report; otherwise start all as they are, at once.
     """
 
     def __init__(
-        self, kit: Kit, targets: Sequence[Target], window: Window, deliver: Deliver, *, asks_twins: bool = False
+        self, kit: Kit, targets: Sequence[Target], window: Window, deliver: Deliver, *, in_turn: bool = False
     ) -> None:
         self._kit = kit
         self._targets = targets
         self._window = window
         self._deliver = deliver
-        self._asks_twins = asks_twins and kit.beside is not None
+        self._in_turn = in_turn
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._timer: asyncio.Handle | None = None
         self._began = self._loop.time()
+        self._lead_seconds = self._seconds_after_window()
         self._spread_seconds = 0.0
         self._next = 0
         self._is_open = True
@@ -183,7 +186,7 @@ class Round:
                 self._end_if_complete()
                 return
             target = self._targets[self._next]
-            at = target.phase * self._spread_seconds // START_STEP_SECONDS * START_STEP_SECONDS
+            at = self._start_seconds(target)
             if at > elapsed + _TIMER_SECONDS:
                 self._timer = self._loop.call_at(self._began + at, self._start_due)
                 return
@@ -216,13 +219,26 @@ class Round:
     def _start_twin(self, target: Target) -> None:
         """Starts the second source of a target that is done with the first, where it is due."""
         twin, beside = target.twin, self._kit.beside
-        if twin is None or beside is None or target.is_side or not (self._asks_twins and self._is_open):
+        if twin is None or beside is None or target.is_side or not (self._in_turn and self._is_open):
             return
         if twin.good_period != beside.period(self._window, twin.phase) and self._seconds_left(twin) > 0:
             self._start(twin)
 
     def _seconds_left(self, target: Target) -> float:
-        return seconds_left(self._window, self._loop.time() - self._began - target.phase * self._spread_seconds)
+        main = target.twin if target.is_side and target.twin is not None else target
+        return seconds_left(self._window, self._loop.time() - self._began - self._start_seconds(main))
+
+    def _start_seconds(self, target: Target) -> float:
+        """When a target's turn is, from the begin of the round; one out of turn is due at once."""
+        if not self._in_turn:
+            return 0.0
+        return target.start_seconds(self._spread_seconds) - (self._lead_seconds if target.place_ms >= 0 else 0.0)
+
+    def _seconds_after_window(self) -> float:
+        """How much of the time for places is over already; windows that the clock is not near count from here."""
+        start_ns, end_ns = self._window
+        after_ns = self._kit.clock.now_ns() - end_ns
+        return after_ns / NS_PER_SECOND if 0 <= after_ns <= end_ns - start_ns else 0.0
 
     def _ask(self, target: Target, *, is_opening: bool) -> None:
         kit = self._kit
@@ -286,7 +302,10 @@ class Round:
             return None
         try:
             self._parse(target, body)
-            deliver(target, self._kit.source_of(target)[1])
+            rows = self._kit.source_of(target)[1]
+            deliver(target, rows)
+            if self._kit.places is not None and not target.is_side:
+                self._kit.places.note(target, rows, self._window)
         except ParseError as error:
             # Names the content type: a proxy's page of HTML explains itself that way.
             content_type = target.connection.content_type or "none"

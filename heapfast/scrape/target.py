@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from heapfast.errors import ScrapeError
 
 if TYPE_CHECKING:
+    from heapfast.scrape._rhythm import Rhythm
     from heapfast.scrape.http import Connection
 
 #: Reasons that say the node itself is away. Nobody waits for it until it has answered again (Q18).
@@ -24,6 +25,11 @@ DOWN_REASONS: Final = frozenset(("refused", "unreachable", "timeout"))
 #: Pauses of a node that is away: after the second failure in a row, and at most. Seconds.
 FIRST_BACKOFF_SECONDS: Final = 5.0
 MAX_BACKOFF_SECONDS: Final = 300.0
+
+
+#: Targets whose turns lie within so much start together: alone, each wakes the loop for itself, and finds the caches
+#: as others left them.
+START_STEP_MS: Final = 20
 
 
 class Target:
@@ -42,6 +48,9 @@ class Target:
         head: of the request, where it is the same every time; b"" until it was made.
         address: "IP:PORT", IPv6 in brackets; names the target in errors, self-metrics and the Host header.
         phase: from 0 to below 1, by the node's name: where in the spread its scrape starts.
+        rhythm: in which its kubelet samples; None before an answer was looked at for it.
+        place_ms: how long after a window's end its scrape starts, where the rhythm decides that; -1 for the phase.
+        wanted_ms: when it would best start; the place is there, or later where that was taken. -1 as the place.
         in_flight: a request is out.
         is_awaited: the round that asked counts on its answer.
         outcome: reason of the last failure, "ok", or "" before the first scrape.
@@ -60,8 +69,8 @@ class Target:
     __slots__ = (
         "address", "bad_values", "body_bytes", "connection", "error", "failures", "good_period", "head", "hostname",
         "in_flight", "ip", "is_awaited", "is_removed", "is_side", "last_good_ns", "last_seconds", "last_start_ns",
-        "name", "outcome", "path", "phase", "port", "request_seconds", "retry_at", "scrape_seconds", "scrapes",
-        "source", "started", "started_ns", "twin",
+        "name", "outcome", "path", "phase", "place_ms", "port", "request_seconds", "retry_at", "rhythm",
+        "scrape_seconds", "scrapes", "source", "started", "started_ns", "twin", "wanted_ms",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +94,9 @@ class Target:
         self.port = port
         self.address = host_port(ip, port)
         self.phase = zlib.crc32(name.encode()) / 2**32
+        self.rhythm: Rhythm | None = None
+        self.place_ms = -1
+        self.wanted_ms = -1
         self.path = ""
         self.head = b""
         self.connection = connection
@@ -121,6 +133,12 @@ class Target:
     def label(self) -> str:
         """Names it in the log."""
         return self.name if self.twin is None else f"{self.name} ({self.source})"
+
+    def start_seconds(self, spread_seconds: float) -> float:
+        """How long after a window's end, or after a round's begin where its phase decides, its scrape starts."""
+        if self.place_ms >= 0:
+            return self.place_ms / 1e3
+        return self.phase * spread_seconds * 1e3 // START_STEP_MS * START_STEP_MS / 1e3
 
     def is_down(self) -> bool:
         """Whether its last scrape says that the node is away."""
@@ -174,6 +192,13 @@ class Target:
             more["source"] = self.source
             if not self.is_side:
                 more["beside"] = self.twin.describe()
+        if self.rhythm is not None:
+            more["rhythm"] = {
+                "is_steady": self.rhythm.is_steady,
+                "period_seconds": self.rhythm.period_ms / 1e3 if self.rhythm.is_steady else None,
+                "lag_seconds": self.rhythm.lag_ms / 1e3,
+                "start_seconds": self.place_ms / 1e3 if self.place_ms >= 0 else None,
+            }
         return {
             "node": self.name,
             "address": self.address,

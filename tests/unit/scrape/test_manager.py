@@ -15,8 +15,8 @@ from heapfast.errors import ParseError, ScrapeError
 from heapfast.scrape.http import KubeletClient, OnDone
 from heapfast.scrape.loop import Window
 from heapfast.scrape.manager import ScrapeManager
-from heapfast.scrape.round import MAX_NAMED, MAX_OPENING, START_STEP_SECONDS, Deliver, ScrapeReport
-from heapfast.scrape.target import Target
+from heapfast.scrape.round import MAX_NAMED, MAX_OPENING, Deliver, ScrapeReport
+from heapfast.scrape.target import START_STEP_MS, Target
 from heapfast.wire._rows import Rows
 from tests.unit.scrape.virtual import T0_NS, LoopClock, run
 
@@ -190,7 +190,7 @@ def test_neighbours_start_together() -> None:
     async def test(p: Play) -> None:
         began = p.clock.monotonic()
         await p.scrape()
-        steps = Counter(round((at - began) / START_STEP_SECONDS, 1) for _, at, _, _ in p.cluster.asked)
+        steps = Counter(round((at - began) * 1e3 / START_STEP_MS, 1) for _, at, _, _ in p.cluster.asked)
         assert all(step == int(step) for step in steps)
         assert len(steps) == 100
         assert max(steps.values()) < 3 * 1000 / len(steps)

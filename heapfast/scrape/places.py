@@ -1,0 +1,93 @@
+"""Where in the window each target is asked: by its name, or just after its kubelet has sampled.
+
+In      each good answer of a target, with the window that it belongs to
+Out     Target.place_ms: how long after a window's end it is asked; targets in the order of their starts
+Callers manager.py, round.py
+Source  docs/architecture.md, "The tick"; _rhythm.pyx knows a rhythm when it sees one
+Never   asks anybody oftener, or later than half of a round's deadline after the window's end
+
+    0 ─────── spread ────────┐        limit
+    | hash hash hash hash ha |        |       whose rhythm is not known: at phase x spread
+    |  place         place place      |       whose rhythm is: at the first moment just after a sample
+
+Kubelets that sample in unison would all be asked at one moment. So places are steps, each step has room for few, and
+who finds no room is asked some steps later: then they are all asked at twice the pace of those that are spread by name.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from heapfast.scrape._rhythm import Rhythm
+from heapfast.scrape.target import START_STEP_MS, Target
+
+if TYPE_CHECKING:
+    from heapfast.scrape.loop import Window
+    from heapfast.wire._rows import Rows
+
+#: Targets that are placed in one step, however few there are.
+_ROOM: Final = 8
+
+#: A place is given up for a better one when it is so much off.
+_SLACK_MS: Final = 150
+
+
+class Places:
+    """The places of all targets.
+
+    Args:
+        deadline_seconds: of a round; a place is in its first half.
+
+    Attributes:
+        placed: targets that are asked just after their kubelet has sampled.
+    """
+
+    def __init__(self, deadline_seconds: float) -> None:
+        self._room = _ROOM
+        self._taken = array("H", [0]) * (round(deadline_seconds * 1e3) // 2 // START_STEP_MS)  # targets in each step
+        self._order: tuple[Target, ...] | None = None
+        self.placed = 0
+
+    def order(self, targets: Iterable[Target], spread_seconds: float) -> tuple[Target, ...]:
+        """The targets of the next round, in order of their starts."""
+        if self._order is None:
+            self._order = tuple(sorted(targets, key=lambda target: target.start_seconds(spread_seconds)))
+            starts_a_step = len(self._order) * START_STEP_MS / (1e3 * spread_seconds) if spread_seconds else 0.0
+            self._room = max(_ROOM, math.ceil(2 * starts_a_step))
+        return self._order
+
+    def forget_order(self) -> None:
+        """Targets have come or gone."""
+        self._order = None
+
+    def note(self, target: Target, rows: Rows, window: Window) -> None:
+        """Look at a good answer, and have its target asked elsewhere from the next window on if that is better."""
+        if target.rhythm is None:
+            target.rhythm = Rhythm()
+        resolution_ns = window.end_ns - window.start_ns
+        wanted_ms = target.rhythm.follow(rows, target.started_ns, window.end_ns, resolution_ns, target.place_ms >= 0)
+        if wanted_ms < 0:
+            self.release(target)
+        elif target.place_ms < 0 or abs(wanted_ms - target.wanted_ms) > _SLACK_MS:
+            self.release(target)
+            self._place(target, wanted_ms)
+
+    def release(self, target: Target) -> None:
+        """Have a target asked at its phase again."""
+        if target.place_ms >= 0:
+            self._taken[target.place_ms // START_STEP_MS] -= 1
+            target.place_ms = target.wanted_ms = -1
+            self.placed -= 1
+            self._order = None
+
+    def _place(self, target: Target, wanted_ms: int) -> None:
+        for step in range(-(-wanted_ms // START_STEP_MS), len(self._taken)):
+            if self._taken[step] < self._room:
+                self._taken[step] += 1
+                target.place_ms, target.wanted_ms = step * START_STEP_MS, wanted_ms
+                self.placed += 1
+                self._order = None
+                return
