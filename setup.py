@@ -25,6 +25,7 @@ EXTENSIONS = [
     "heapfast.codec._duration",
     # 2: sockets -> bytes
     "heapfast.scrape._response",
+    "heapfast.scrape._rhythm",
     # 3: bytes -> rows
     "heapfast.wire._rows",
     "heapfast.wire._summary",
@@ -57,8 +58,6 @@ EXTENSIONS = [
     "heapfast._grouping",
     "heapfast._percentile",
     "heapfast._aggregate",
-    # 2: bytes from a target
-    "heapfast.scrape._rhythm",
     # 7: answers as bytes
     "heapfast.render._json",
     "heapfast.render._order",

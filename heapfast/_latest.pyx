@@ -297,6 +297,32 @@ cdef class Latest:
             container[j] = slot
         p.is_sorted = True
 
+    def young_sample_ns(self, uint32_t pod, int64_t started_ns, int64_t now_ns):
+        """What a pod that started something waits with.
+
+        Args:
+            started_ns: when it did, by our clock.
+
+        Returns:
+            None when it is served, of samples since then. Otherwise the time of the newest sample of those of its
+            containers that have no rate; 0 when there is none.
+        """
+        cdef usage_t usage
+        cdef const uint32_t* slots
+        cdef uint32_t i, n = 0
+        cdef int64_t newest_ns = 0
+        cdef const track_t* track
+        cdef usage_status_t status = self.pod_usage(pod, now_ns, &slots, &n, &usage)
+        if status == USAGE_OK:
+            return None if usage.time_ns >= started_ns else 0
+        if status == USAGE_NONE or status == USAGE_STALE:
+            return 0
+        for i in range(self.pod_answer[pod].n):
+            track = &self.container[containers_of(&self.pod_answer[pod])[i]]
+            if track.answer != 0 and rate_between(track, &usage) != USAGE_OK:
+                newest_ns = max(newest_ns, track.last.time_ns)
+        return newest_ns
+
     def counts(self, int64_t now_ns):
         """(nodes, containers) that a rate can be served for."""
         cdef uint32_t slot, nodes = 0, containers = 0, n

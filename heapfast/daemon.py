@@ -285,13 +285,16 @@ async def build(
 
         # What is new is scraped out of turn for a latest view alone; Heapster kept to its rounds.
         extra = ExtraScrapes(
-            lambda node: pipeline.scrape_one(node, window_of(clock.now_ns(), options.resolution_ns)), clock, sleep
+            lambda node: pipeline.scrape_one(node, window_of(clock.now_ns(), options.resolution_ns)),
+            lambda pod, started_ns: store.latest.young_sample_ns(pod, started_ns, clock.now_ns()),
+            clock,
+            sleep,
         )
 
-        def note_start(node: str) -> None:
+        def note_start(node: str, pod: int) -> None:
             # The first list has every pod that runs already: none of them is new.
             if pod_consumer.is_synced:
-                extra.note_start(node)
+                extra.note_start(node, pod)
 
         # 1: who is there
         gate = Gate()

@@ -1,7 +1,7 @@
 """Which pods have begun to run something, as their watch tells it.
 
 In      every pod that the store takes, with its slot; slots that are given up
-Out     started(node), once for each pod that turns Running, runs one more container, or restarts one
+Out     started(node, slot), once for each pod that turns Running, runs one more container, or restarts one
 Callers pod.py
 Never   keeps more than two bytes a pod, or tells anything twice: a list after a broken watch is no news
 """
@@ -28,10 +28,10 @@ class PodStarts:
     """Compares each pod with what it ran before.
 
     Args:
-        started: is told the name of the node.
+        started: is told the name of the node, and the pod's slot.
     """
 
-    def __init__(self, started: Callable[[str], None]) -> None:
+    def __init__(self, started: Callable[[str, int], None]) -> None:
         self._started = started
         self._by_slot = array("H")
 
@@ -44,7 +44,7 @@ class PodStarts:
         has_more = now >> _RUNS_SHIFT > before >> _RUNS_SHIFT
         has_restarted = now != 0 and (now ^ before) & _BYTE != 0
         if node and (has_more or has_restarted):
-            self._started(node)
+            self._started(node, slot)
 
     def remove(self, slot: int) -> None:
         """Forgets a pod that is gone, or runs no more. A slot that nobody has, -1 too, is nothing."""

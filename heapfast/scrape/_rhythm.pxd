@@ -19,23 +19,24 @@ cdef enum:
     PERIOD_MAX_MS = 120000
     USUAL_MS = 10000           # the kubelet's default
     STEP_MIN_MS = 2000         # nothing is won by places that are nearer to each other
-    LAG_MS = 300               # from a sample to when it is asked for
-    AGREED_MIN = 4             # answers in a row that must fit, before a rhythm is one
+    LAG_MS = 150               # from a sample to when it is asked for
+    AGREED_MIN = 4             # answers in a row that must fit, before a rhythm is one; of many samples half as many do
+    MANY = 8                   # so many are not sampled together by chance
     AGREED_MAX = 255
     STRIKES_MAX = 3            # answers in a row that do not fit, after which it is none any more
 
 
 cdef class Rhythm:
     cdef:
-        readonly int64_t newest_ns     # last sample of the newest round that fitted, by the kubelet's clock; 0 = none yet
+        readonly int64_t newest_ns     # last sample of the newest round that fitted, Unix ns of the kubelet; 0 = none
         readonly uint32_t period_ms    # between two samples; 0 = not known
         readonly uint32_t lag_ms       # how long after a sample it has been seen to be there
-        uint8_t agreed                 # answers that fitted, saturating; AGREED_MIN make a rhythm
+        uint8_t agreed                 # answers that fitted; AGREED_MIN make a rhythm
         uint8_t strikes                # answers in a row that did not
         uint8_t is_whole               # a sample older than USUAL_MS was the newest: the period is not several of those
         uint8_t is_missed              # the sample after newest_ns was asked for, and was not there yet
 
-    cdef void _learn(self, int64_t newest_ns) noexcept
+    cdef void _learn(self, int64_t newest_ns, bint are_many) noexcept
     cdef void _strike(self, int64_t newest_ns) noexcept
     cdef void _begin(self, int64_t newest_ns) noexcept
     cdef void _note_age(self, int64_t asked_ns) noexcept

@@ -8,8 +8,8 @@ Source  ours. cAdvisor draws every pause between two samples of a container anew
 Never   reads a clock, or moves anything
 
 What counts as a rhythm: nine tenths of all samples were taken in one round, or in two that follow each other; rounds of
-several answers in a row lie whole periods apart. The period is what goes into all these distances. Who is asked every 20 s sees nothing that tells
-10 s from 20 s: as long as nothing was seen to be older than 10 s, it is what kubelets have by default.
+several answers in a row lie whole periods apart. The period is what goes into all these distances. Who is asked every
+20 s sees nothing that tells 10 s from 20 s: as long as nothing was older than 10 s, it is the default of kubelets.
 
     kubelet's clock is behind, or it shows samples late    the sample is not there yet: the lag is doubled, and
                                                            halved again after some 250 answers
@@ -17,7 +17,7 @@ several answers in a row lie whole periods apart. The period is what goes into a
     drift                                                  followed: each sample that fits is the one to count from
     restart, a step of its clock                           no rhythm after three answers that do not fit
 """
-from heapfast._types cimport int64_t, time_zero, uint32_t, uint64_t
+from heapfast._types cimport int64_t, time_zero, uint8_t, uint32_t, uint64_t
 from heapfast.wire._rows cimport Rows, row_t
 
 cdef int64_t MS_NS = 1_000_000
@@ -26,7 +26,7 @@ cdef int64_t MS_NS = 1_000_000
 cdef int64_t LATEST_NS = 1 << 62
 
 #: From a sample to when it is asked for, as long as nothing says that it takes longer to be there.
-LAG_SECONDS = LAG_MS / 1000
+LAG_SECONDS = LAG_MS / 1000.0
 
 
 cdef inline bint is_near(int64_t newest_ns, const row_t* row) noexcept nogil:
@@ -34,8 +34,10 @@ cdef inline bint is_near(int64_t newest_ns, const row_t* row) noexcept nogil:
     return <uint64_t>newest_ns - <uint64_t>row.sample_ns <= <uint64_t>(NEAR_MS * MS_NS)
 
 
-cdef int64_t last_round(const row_t* row, uint32_t n) noexcept nogil:
+cdef int64_t last_round(const row_t* row, uint32_t n, bint* are_many) noexcept nogil:
     """The last sample of the newest round that took all containers together; 0 where there is no such round.
+
+    OUT are_many: at least MANY were taken together.
 
     An answer in the middle of a round has the rest of the round before, whose last sample then counts.
     """
@@ -55,6 +57,7 @@ cdef int64_t last_round(const row_t* row, uint32_t n) noexcept nogil:
         for i in range(n):
             near += row[i].sample_ns != time_zero() and row[i].sample_ns <= before_ns and is_near(before_ns, &row[i])
         newest_ns = before_ns
+    are_many[0] = near >= MANY
     # No kubelet's clock is that wrong, and differences of such times overflow.
     return newest_ns if near * 10 >= timed * 9 and 0 < newest_ns < LATEST_NS else 0
 
@@ -97,10 +100,11 @@ cdef class Rhythm:
         Returns:
             Milliseconds after a window's end, at least 0 and less than the step; -1 where no place is the best.
         """
-        cdef int64_t newest_ns = last_round(rows.row, rows.n_rows)
+        cdef bint are_many = False
+        cdef int64_t newest_ns = last_round(rows.row, rows.n_rows, &are_many)
         cdef int64_t step_ns, lag_ns
         if newest_ns:
-            self._learn(newest_ns)
+            self._learn(newest_ns, are_many)
             self._note_age(asked_ns)
         else:
             self._strike(0)
@@ -114,7 +118,7 @@ cdef class Rhythm:
             return -1
         return modulo(self.newest_ns + lag_ns - end_ns, step_ns) // MS_NS
 
-    cdef void _learn(self, int64_t newest_ns) noexcept:
+    cdef void _learn(self, int64_t newest_ns, bint are_many) noexcept:
         cdef int64_t apart_ns = newest_ns - self.newest_ns
         cdef int64_t apart_ms, periods, rest, common
         if self.newest_ns == 0:
@@ -138,7 +142,9 @@ cdef class Rhythm:
             self.period_ms = <uint32_t>((4 * periods * self.period_ms + rest + 2 * periods) // (4 * periods))
             self.strikes = 0
             self.is_missed = False
-            if self.agreed < AGREED_MAX:
+            if self.agreed < AGREED_MIN:
+                self.agreed = min(<uint8_t>AGREED_MIN, self.agreed + (2 if are_many else 1))
+            elif self.agreed < AGREED_MAX:
                 self.agreed += 1
             else:
                 self.agreed = AGREED_MIN

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _ROOM: Final = 8
 
 #: A place is given up for a better one when it is so much off.
-_SLACK_MS: Final = 150
+_SLACK_MS: Final = 100
 
 
 class Places:

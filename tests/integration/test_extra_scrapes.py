@@ -30,11 +30,12 @@ async def test_a_pod_that_starts_has_usage_before_the_next_round() -> None:
         daemon.clock.advance(3)
         await daemon.until(SEEN, 1)
         assert await daemon.metric(EXTRA) == 0
-        for looks in (1, 2):
+        looks = 0
+        while not has_usage(daemon, pod.key):
+            looks += 1
             daemon.clock.advance(11)
             await daemon.until(GOOD, len(sim.cluster.hosts) + looks)
-            assert await daemon.metric(EXTRA) == looks
-        assert has_usage(daemon, pod.key)
+        assert await daemon.metric(EXTRA) == looks <= 2
         assert daemon.batches == []
 
 

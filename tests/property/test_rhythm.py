@@ -18,17 +18,18 @@ RESOLUTION_MS = 15_000
 Times = list[int | None]
 
 
-def last_round(times: Times) -> int | None:
-    """The last sample of the newest round, where nine tenths belong to that or to the one before."""
+def last_round(times: Times) -> tuple[int, bool] | None:
+    """The last sample of the newest round, where nine tenths belong to that or to the one before; and if 8 do."""
     known = sorted(time for time in times if time is not None)
     if not known:
         return None
     newest = [time for time in known if known[-1] - time <= 2_000]
     others = known[: len(known) - len(newest)]
     if len(newest) * 10 >= len(known) * 9:
-        return known[-1]
+        return known[-1], len(newest) >= 8
     before = [time for time in others if others[-1] - time <= 2_000]
-    return others[-1] if (len(newest) + len(before)) * 10 >= len(known) * 9 else None
+    together = len(newest) + len(before)
+    return (others[-1], together >= 8) if together * 10 >= len(known) * 9 else None
 
 
 def common(a: int, b: int) -> int:
@@ -43,7 +44,7 @@ class Twin:
 
     newest: int | None = None
     period: int = 0
-    lag: int = 300
+    lag: int = 150
     agreed: int = 0
     strikes: int = 0
     is_missed: bool = False
@@ -54,7 +55,7 @@ class Twin:
         if last is None:
             self._strike(None)
         else:
-            self._learn(last)
+            self._learn(*last)
             self._note_age(asked)
         if self.agreed < 4 or self.newest is None:
             return -1
@@ -65,7 +66,7 @@ class Twin:
             return -1
         return int((self.newest + self.lag) % step)
 
-    def _learn(self, last: int) -> None:
+    def _learn(self, last: int, are_many: bool) -> None:
         if self.newest is None:
             self.newest = last
             return
@@ -78,18 +79,18 @@ class Twin:
             self.newest = last
             self.period = apart if 4_000 <= apart <= 120_000 else 0
         else:
-            self._compare(last, apart)
+            self._compare(last, apart, are_many)
 
-    def _compare(self, last: int, apart: int) -> None:
+    def _compare(self, last: int, apart: int, are_many: bool) -> None:
         periods = (apart + self.period // 2) // self.period
         rest = apart - periods * self.period
         if periods and abs(rest) <= 200:
             self.newest = last
             self.period = (4 * periods * self.period + rest + 2 * periods) // (4 * periods)
             self.strikes, self.is_missed = 0, False
-            self.agreed += 1
+            self.agreed = min(4, self.agreed + 1 + are_many) if self.agreed < 4 else self.agreed + 1
             if self.agreed > 255:
-                self.agreed, self.lag, self.is_whole = 4, max(300, self.lag // 2), False
+                self.agreed, self.lag, self.is_whole = 4, max(150, self.lag // 2), False
         elif common(self.period, apart) >= 4_000:
             self.newest, self.period = last, common(self.period, apart)
             self.agreed, self.strikes, self.is_missed = 0, 0, False
@@ -110,9 +111,9 @@ class Twin:
         if self.newest is None:
             return
         age = asked - self.newest
-        self.is_whole |= age > 10_100
+        self.is_whole |= age > 10_050
         overdue = age - self.period
-        if self.agreed >= 4 and not self.is_missed and 100 <= overdue < self.period // 2:
+        if self.agreed >= 4 and not self.is_missed and 50 <= overdue < self.period // 2:
             self.is_missed = True
             self.lag = min(2 * self.lag, 120_000)
 
@@ -189,10 +190,10 @@ def test_a_sample_that_was_late_once_is_asked_for_later_for_a_while() -> None:
     lags: list[int] = []
     for i in range(1, 600):
         # The one sample that is not there yet when it is asked for.
-        asked, last = 10_000 * i + 310, 10_000 * (i - 1 if i == 20 else i)
+        asked, last = 10_000 * i + 160, 10_000 * (i - 1 if i == 20 else i)
         found = rhythm.follow(rows_of(_rows([last])), T0_NS + asked * MS_NS, T0_NS, RESOLUTION_MS * MS_NS, True)
         assert found == twin.follow([last], asked, is_placed=True)
         assert rhythm.lag_ms == twin.lag
         lags.append(rhythm.lag_ms)
     assert rhythm.is_steady
-    assert (set(lags[:19]), set(lags[19:200]), set(lags[300:])) == ({300}, {600}, {300})
+    assert (set(lags[:19]), set(lags[19:200]), set(lags[300:])) == ({150}, {300}, {150})

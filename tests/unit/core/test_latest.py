@@ -8,7 +8,7 @@ import pytest
 
 from heapfast.catalog.keys import Kind
 from tests.unit.core.cluster import WEB, Cluster, spec
-from tests.unit.store.rows import SECOND_NS, container, node
+from tests.unit.store.rows import SECOND_NS, T0_NS, container, node
 
 C = (*WEB, "c")
 OK, NONE, STALE, ONE_POINT, START_FELL, CPU_FELL, NOT_WHOLE = range(7)
@@ -283,3 +283,57 @@ def test_a_pod_may_have_more_containers_than_most(cluster: Cluster) -> None:
         served = _pod(cluster)
         assert (served.status, served.memory_bytes) == (OK, 7 * count)
         assert list(served.containers or {}) == names[:count]
+
+
+def _young(cluster: Cluster, *, started_s: float = 0.0) -> int | None:
+    """What shop/web waits with, in nanoseconds after T0; None when it waits for nothing."""
+    slot = cluster.slot(Kind.POD, *WEB)
+    found = cluster.store.latest.young_sample_ns(slot, T0_NS + round(started_s * SECOND_NS), cluster.at)
+    return found and found - T0_NS
+
+
+def test_a_pod_that_is_not_there_yet_waits_with_no_sample() -> None:
+    cluster = Cluster()
+    cluster.put_web(spec("c"))
+    assert _young(cluster) == 0
+    assert cluster.store.latest.young_sample_ns(10_000, T0_NS, cluster.at) == 0
+
+
+def test_a_young_container_waits_with_its_newest_sample_and_then_no_more(cluster: Cluster) -> None:
+    started = T0_NS + SECOND_NS
+    _answer(cluster, 100, after_s=5, start=started)
+    assert _young(cluster, started_s=1) == 5 * SECOND_NS
+    _answer(cluster, 100, after_s=4, start=started, at=T0_NS + 5 * SECOND_NS)
+    assert _young(cluster, started_s=1) == 5 * SECOND_NS
+    _answer(cluster, 200, after_s=6, start=started)
+    assert _young(cluster, started_s=1) is None
+
+
+def test_a_pod_waits_for_the_youngest_of_its_containers(cluster: Cluster) -> None:
+    old = {"cpu/usage": 10, "memory/working_set": 7}
+    for at_s in (0, 60):
+        cluster.at = T0_NS + at_s * SECOND_NS
+        cluster.ingest(container(*WEB, "old", old, at=cluster.at))
+    assert _young(cluster) is None
+    started = T0_NS + 62 * SECOND_NS
+    cluster.at = T0_NS + 66 * SECOND_NS
+    cluster.ingest(
+        container(*WEB, "old", old, at=cluster.at - SECOND_NS),
+        container(*WEB, "new", old, at=cluster.at, start=started),
+    )
+    assert _young(cluster, started_s=62) == 66 * SECOND_NS
+
+
+def test_what_is_served_from_before_a_restart_is_no_number_of_it(cluster: Cluster) -> None:
+    _answer(cluster, 0)
+    _answer(cluster, 18 * SECOND_NS)
+    assert _young(cluster, started_s=60) is None
+    assert _young(cluster, started_s=121) == 0
+
+
+def test_who_is_stale_or_not_whole_waits_with_no_sample_that_counts(cluster: Cluster) -> None:
+    _answer(cluster, 0)
+    cluster.at += 1000 * SECOND_NS
+    assert _young(cluster) == 0
+    cluster.ingest(container(*WEB, "d", {}, at=cluster.at))
+    assert _young(cluster) == 0

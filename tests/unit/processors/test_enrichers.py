@@ -170,7 +170,8 @@ def test_pod_goes_to_the_store_and_to_the_index(store: Recorder, gate: Gate) -> 
 
 def test_a_pod_starts_when_it_turns_running_and_again_after_it_was_gone(store: Recorder, gate: Gate) -> None:
     told: list[str] = []
-    enricher = PodEnricher(store, store, COPIER, gate, starts=PodStarts(told.append))
+    starts = PodStarts(lambda node, slot: told.append(node))
+    enricher = PodEnricher(store, store, COPIER, gate, starts=starts)
 
     def pod(phase: str) -> Any:
         status = {"phase": phase, "containerStatuses": [{"name": "c", "restartCount": 0}]}

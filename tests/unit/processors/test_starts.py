@@ -15,13 +15,13 @@ def container(restarts: int = 0, *, has_ended: bool = False) -> ContainerSpec:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def told() -> list[tuple[str, int]]:
     return []
 
 
 @pytest.fixture
-def starts(told: list[str]) -> PodStarts:
-    return PodStarts(told.append)
+def starts(told: list[tuple[str, int]]) -> PodStarts:
+    return PodStarts(lambda node, slot: told.append((node, slot)))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def starts(told: list[str]) -> PodStarts:
 )  # fmt: skip
 def test_what_is_a_start(
     starts: PodStarts,
-    told: list[str],
+    told: list[tuple[str, int]],
     before: list[ContainerSpec],
     after: list[ContainerSpec],
     is_start: bool,
@@ -55,29 +55,29 @@ def test_what_is_a_start(
     told.clear()
     for _ in range(2):
         starts.put(7, "n1", after)
-    assert told == (["n1"] if is_start else [])
+    assert told == ([("n1", 7)] if is_start else [])
 
 
-def test_pods_do_not_stand_for_each_other(starts: PodStarts, told: list[str]) -> None:
+def test_pods_do_not_stand_for_each_other(starts: PodStarts, told: list[tuple[str, int]]) -> None:
     for slot in (3, 0, 100_000):
         starts.put(slot, f"n{slot}", [container()])
-    assert told == ["n3", "n0", "n100000"]
+    assert told == [("n3", 3), ("n0", 0), ("n100000", 100_000)]
 
 
-def test_the_next_pod_in_a_slot_is_a_new_one(starts: PodStarts, told: list[str]) -> None:
+def test_the_next_pod_in_a_slot_is_a_new_one(starts: PodStarts, told: list[tuple[str, int]]) -> None:
     for node in ("n1", "n2"):
         starts.put(5, node, [container()])
         starts.remove(5)
-    assert told == ["n1", "n2"]
+    assert told == [("n1", 5), ("n2", 5)]
 
 
-def test_what_was_never_there_can_be_removed(starts: PodStarts, told: list[str]) -> None:
+def test_what_was_never_there_can_be_removed(starts: PodStarts, told: list[tuple[str, int]]) -> None:
     for slot in (-1, 0, 50):
         starts.remove(slot)
     starts.put(50, "n1", [container()])
-    assert told == ["n1"]
+    assert told == [("n1", 50)]
 
 
-def test_a_pod_on_no_node_starts_nowhere(starts: PodStarts, told: list[str]) -> None:
+def test_a_pod_on_no_node_starts_nowhere(starts: PodStarts, told: list[tuple[str, int]]) -> None:
     starts.put(0, "", [container()])
     assert told == []

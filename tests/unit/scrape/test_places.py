@@ -13,16 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from heapfast.scrape._rhythm import LAG_SECONDS
 from heapfast.scrape.monitoring import ScrapeCollector
 from heapfast.scrape.target import START_STEP_MS
 from tests.unit.scrape.kubelets import Fleet, Samples, after, drawn, on_demand, steady, with_clock
 from tests.unit.scrape.virtual import LoopClock, run
 
+LAG_MS = round(LAG_SECONDS * 1e3)
+
 #: By then every rhythm of these tests is known.
 KNOWN_WINDOWS = 16
 
 #: Just after: the lag, the slack, and a step.
-JUST_AFTER_MS = 300 + 150 + 20 + 20
+JUST_AFTER_MS = LAG_MS + 100 + 20 + 20
 
 
 def play(test: Callable[[Fleet], Coroutine[Any, Any, None]], *rhythms: Samples, **options: Any) -> None:
@@ -62,7 +65,7 @@ def test_a_steady_kubelet_is_asked_just_after_its_samples(period_ms: int, resolu
                 assert excess <= JUST_AFTER_MS
             else:
                 # In time as it was, or too late in the window.
-                assert excess <= 2 * 300 or (offset_ms + 300) % step_ms >= limit_ms - START_STEP_MS
+                assert excess <= 2 * LAG_MS or (offset_ms + LAG_MS) % step_ms >= limit_ms - START_STEP_MS
         assert p.manager.placed >= 0.3 * len(p.rhythms)
 
     play(
@@ -126,7 +129,7 @@ def test_a_restarted_kubelet_finds_its_new_place(new_offset_ms: int) -> None:
         assert is_placed(p)
         await p.run(KNOWN_WINDOWS)
         await p.run(10)
-        assert p.newest_excess(10) <= 2 * 300
+        assert p.newest_excess(10) <= 2 * LAG_MS
 
     restart = after(300_000, steady(10_000, 2_600), steady(10_000, new_offset_ms))
     play(test, restart)
@@ -283,13 +286,13 @@ def test_places_are_shown() -> None:
         registry = CollectorRegistry()
         ScrapeCollector(p.manager, registry)
         await p.run(1)
-        unknown = {"is_steady": False, "period_seconds": None, "lag_seconds": 0.3, "start_seconds": None}
+        unknown = {"is_steady": False, "period_seconds": None, "lag_seconds": 0.15, "start_seconds": None}
         assert [target["rhythm"] for target in p.manager.describe_targets()] == [unknown] * 2
         await p.run(KNOWN_WINDOWS)
         assert registry.get_sample_value("heapfast_scrape_placed_targets") == 1
         told = {target["node"]: target["rhythm"] for target in p.manager.describe_targets()}
         assert told == {
-            "n0": {"is_steady": True, "period_seconds": 10.0, "lag_seconds": 0.3, "start_seconds": 2.9},
+            "n0": {"is_steady": True, "period_seconds": 10.0, "lag_seconds": 0.15, "start_seconds": 2.76},
             "n1": unknown,
         }
 
