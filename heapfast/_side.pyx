@@ -71,6 +71,11 @@ cdef inline bint is_same(const text_t* a, const text_t* b) noexcept nogil:
     return memcmp(a.data, b.data, a.len) == 0
 
 
+cdef inline bint is_told(const frame_t* f, uint32_t i) noexcept nogil:
+    """Whether an answer of this window has an entity."""
+    return f.origin[i] & (ORIGIN_MAIN | ORIGIN_SIDE) != 0
+
+
 cdef int carry_side(Batch batch, Batch former) noexcept nogil:
     cdef uint8_t* has_main
     cdef uint8_t* had_main
@@ -91,7 +96,7 @@ cdef int carry_side(Batch batch, Batch former) noexcept nogil:
         failed = failed or carry_kind(batch, former, kind, has_main, had_main)
     free(has_main)
     free(had_main)
-    return failed or carry_resources(batch, former)
+    return failed or follow_pods(batch) or carry_resources(batch, former)
 
 
 cdef int keep_main_times(frame_t* f) noexcept nogil:
@@ -190,6 +195,33 @@ cdef int carry_kind(
         for i in range(n):
             if f.origin[i] & ORIGIN_CARRIED and source[i] != absent_i64():
                 column[i] = source[i]
+    return 0
+
+
+cdef int follow_pods(Batch batch) noexcept nogil:
+    """A pod is on one node: what is carried of it goes to where an answer of this window has told of it.
+
+    Kubelets may not say UIDs, so that one may have moved and yet be the same. What becomes of its containers would be
+    on two nodes, and which of them is the pod's a matter of slots.
+    """
+    cdef frame_t* pods = &batch.frame[KIND_POD]
+    cdef frame_t* containers = &batch.frame[KIND_POD_CONTAINER]
+    cdef uint32_t* node = <uint32_t*>malloc((<size_t>pods.n + 1) * sizeof(uint32_t))
+    cdef uint32_t i
+    if node == NULL:
+        return -1
+    for i in range(pods.n):
+        node[i] = pods.node[i] if is_told(pods, i) else SLOT_NONE
+    for i in range(containers.n):
+        if is_told(containers, i):
+            node[containers.parent[i]] = containers.node[i]
+    for i in range(pods.n):
+        if pods.origin[i] == ORIGIN_CARRIED and node[i] != SLOT_NONE:
+            pods.node[i] = node[i]
+    for i in range(containers.n):
+        if containers.origin[i] == ORIGIN_CARRIED and node[containers.parent[i]] != SLOT_NONE:
+            containers.node[i] = node[containers.parent[i]]
+    free(node)
     return 0
 
 

@@ -76,9 +76,11 @@ def close_sides(
         is_still_there: whether nothing says that the entity of a key has gone, or is another one.
     """
     entries = {name: Entry(timestamp_ns, said) for name, said in side.items()}
+    hosts = _hosts_of_pods(main, side)
     for name, entry in sides.entries.items():
         if name not in entries and timestamp_ns - entry.came_ns <= sides.side_ns and is_still_there(name, entry.said):
-            entries[name] = replace(entry, said=_carried(entry.said, former[name]))
+            host = hosts.get(_pod_of(name)) or _host(former[name])
+            entries[name] = replace(entry, said=_carried(entry.said, host))
     side = {name: deepcopy(entry.said) for name, entry in entries.items()}
     summed = rules.summed_rates(former)
     for new, old, keep_ns in (
@@ -91,9 +93,28 @@ def close_sides(
     return {name: _merged(main.get(name), side.get(name), timestamp_ns) for name in dict.fromkeys((*main, *side))}
 
 
-def _carried(said: MetricSet, former: MetricSet) -> MetricSet:
-    # It stays with the node that told of it last, by whichever source.
-    labels = said.labels | {label: former.labels[label] for label in rules.HOST_LABELS}
+def _hosts_of_pods(*told: Mapping[str, MetricSet]) -> dict[str, dict[str, str]]:
+    """Where this window's answers have told of a pod, or of a container of it."""
+    return {
+        _pod_of(name): _host(said)
+        for kind in ("pod", "pod_container")
+        for sets in told
+        for name, said in sets.items()
+        if said.labels["type"] == kind
+    }
+
+
+def _pod_of(name: str) -> str:
+    return name.partition("/container:")[0] if name.startswith("namespace:") else ""
+
+
+def _host(metric_set: MetricSet) -> dict[str, str]:
+    return {label: metric_set.labels[label] for label in rules.HOST_LABELS}
+
+
+def _carried(said: MetricSet, host: dict[str, str]) -> MetricSet:
+    # A pod is on one node, the one that told of it last, by whichever source; and so are all its containers.
+    labels = said.labels | host
     metrics = said.metrics
     if said.labels["type"] == "pod":
         metrics = {name: value for name, value in said.metrics.items() if name in _OF_PODS}

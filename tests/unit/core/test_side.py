@@ -158,6 +158,29 @@ def test_a_pod_that_came_back_with_another_uid_takes_nothing_over(cluster: Clust
     assert cluster.value("memory/usage", Kind.POD_CONTAINER, *C) is None
 
 
+@pytest.mark.parametrize("has_pod_row", [False, True])
+@pytest.mark.parametrize("told", ["c", "d"])
+def test_what_is_carried_of_a_pod_goes_to_the_node_that_tells_of_it(
+    cluster: Cluster, told: str, *, has_pod_row: bool
+) -> None:
+    """Of one that has no UID, as /metrics/resource has none: else it would be another pod."""
+    n2 = cluster.put_node("n2")
+
+    def said(*names: str, has_pod: bool = False) -> list[Row]:
+        rows = [pod(*WEB, {"network/rx": 1}, uid="", at=cluster.at)] if has_pod else []
+        return rows + [container(*WEB, name, {"memory/usage": 1}, uid="", at=cluster.at) for name in names]
+
+    cluster.ingest(*said("c", "d", has_pod=has_pod_row), is_side=True)
+    sets = cluster.tick().sets()
+    assert {one["labels"]["hostname"] for key, one in sets.items() if "pod:web" in key} == {"n1.example"}
+    cluster.ingest(*said(told), node=n2)
+    for _ in range(2):
+        sets = cluster.tick().sets()
+        of_web = {key: one["labels"]["hostname"] for key, one in sets.items() if "pod:web" in key}
+        assert len(of_web) == 3
+        assert set(of_web.values()) == {"n2.example"}
+
+
 def test_a_node_that_is_gone_takes_its_values_with_it(cluster: Cluster) -> None:
     tick(cluster, main(cluster, 0), side(cluster, 0))
     cluster.store.remove_node("n1")
