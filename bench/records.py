@@ -3,7 +3,7 @@
 In      bench/results/micro.json and macro.json, whichever are there
 Out     the lines between README.md's markers
 Callers bench/command.py (`heapfast bench report`), bench/report; bench/micro and bench/macro write the files
-Source  budgets: design section 10; of a fetch, section 3; of the gate, bench/micro/auth.py
+Source  budgets: design section 10; of a fetch, section 3; of auth, bench/micro/auth.py
 Never   puts a figure there that is in no file
 """
 

@@ -23,7 +23,7 @@ from heapfast.api.secure_app import create_secure_app
 from heapfast.api.secure_state import SecureState, Signs
 from heapfast.auth.access_review import AccessReviewer
 from heapfast.auth.attributes import AttributeReader, QueryParsers
-from heapfast.auth.chain import Gate
+from heapfast.auth.chain import AuthChain
 from heapfast.auth.config_map import ConfigMapFollower
 from heapfast.auth.monitoring import AuthMonitoring
 from heapfast.auth.request_header import RemoteHeaders
@@ -140,7 +140,7 @@ async def build_secure_port(
             clock=served.clock,
         )
         tasks["authentication config"] = reflector.run
-    gate = Gate(
+    chain = AuthChain(
         trust,
         TokenReviewer(
             Reviews(authentication).review_token,
@@ -161,7 +161,7 @@ async def build_secure_port(
         clock=served.clock,
         monitoring=monitoring,
     )
-    stack.push_async_callback(gate.close)
+    stack.push_async_callback(chain.close)
     app = create_secure_app(
         SecureState(
             store=served.store,
@@ -172,7 +172,7 @@ async def build_secure_port(
             pod_roster=served.pod_roster,
             clock=served.clock,
             resolution_ns=served.resolution_ns,
-            gate=gate,
+            auth=chain,
             node_selector=parse_selector(served.node_selector),
             signs=served.signs,
             targets=served.targets,

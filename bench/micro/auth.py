@@ -1,4 +1,4 @@
-"""What the gate costs once everything it needs to know is known.
+"""What the chain costs once everything it needs to know is known.
 
 In      nothing; certificates, headers and the API server's answers are made up
 Out     microseconds of CPU a decision (best of several) for each kind of caller
@@ -21,7 +21,7 @@ from bench.figures import Figures, Scale, at_most, main
 from heapfast.api.params import parse_query
 from heapfast.auth.access_review import AccessReviewer
 from heapfast.auth.attributes import AttributeReader, QueryParsers
-from heapfast.auth.chain import Asked, Gate
+from heapfast.auth.chain import Asked, AuthChain
 from heapfast.auth.monitoring import AuthMonitoring
 from heapfast.auth.refusals import Forbidden, Unauthenticated
 from heapfast.auth.token_review import TokenReviewer
@@ -93,13 +93,13 @@ async def review_access(spec: dict[str, Any]) -> Reviewed:
     return Reviewed(allowed=spec["user"] != "mallory")
 
 
-def build_gate(client_ca: Authority, proxy_ca: Authority) -> Gate:
+def build_chain(client_ca: Authority, proxy_ca: Authority) -> AuthChain:
     clock = Clock()
     monitoring = AuthMonitoring(CollectorRegistry())
     trust = Trust(lambda authorities: None)
     trust.use_flags(AuthSettings(client_ca.pem.decode(), FrontProxySettings(proxy_ca.pem.decode())))
     # An hour, so that no review happens while time is counted.
-    return Gate(
+    return AuthChain(
         trust,
         TokenReviewer(review_token, monitoring=monitoring, clock=clock, ttl_seconds=3600),
         AccessReviewer(
@@ -117,7 +117,7 @@ def build_gate(client_ca: Authority, proxy_ca: Authority) -> Gate:
 
 
 def callers(client_ca: Authority, proxy_ca: Authority) -> list[tuple[str, Asked, type[AuthError] | None]]:
-    """What each caller sends, and how the gate must refuse them, None for not at all."""
+    """What each caller sends, and how the chain must refuse them, None for not at all."""
     pods = ("GET", "/apis/metrics.k8s.io/v1beta1/namespaces/shop/pods", b"labelSelector=app%3Dweb%2Ctier%3Dfront")
     proxy = [proxy_ca.sign_client("front-proxy-client")[0].decode()]
     client = [client_ca.sign_client("alice", "team")[0].decode()]
@@ -148,12 +148,12 @@ def fresh(asked: Asked) -> Asked:
     return Asked(asked.method, asked.path.encode().decode(), copy(asked.query), headers, asked.certificates)
 
 
-async def decide(gate: Gate, requests: list[Asked]) -> type[AuthError] | None:
+async def decide(chain: AuthChain, requests: list[Asked]) -> type[AuthError] | None:
     """Ask each; returns how the last one was refused."""
     refused: type[AuthError] | None = None
     for asked in requests:
         try:
-            await gate.admit(asked)
+            await chain.admit(asked)
         except AuthError as refusal:
             refused = type(refusal)
     return refused
@@ -166,15 +166,15 @@ def run(decisions: int) -> Figures:
 async def _measure(decisions: int) -> Figures:
     figures: Figures = {}
     client_ca, proxy_ca = Authority("client-ca"), Authority("front-proxy-ca")
-    gate = build_gate(client_ca, proxy_ca)
+    chain = build_chain(client_ca, proxy_ca)
     for name, asked, refusal in callers(client_ca, proxy_ca):
-        decided = await decide(gate, [asked, asked])
+        decided = await decide(chain, [asked, asked])
         assert decided is refusal, f"{name}: {decided}, want {refusal}"
         best = float("inf")
         for _ in range(ROUNDS):
             requests = [fresh(asked) for _ in range(decisions)]
             start = time.process_time()
-            await decide(gate, requests)
+            await decide(chain, requests)
             best = min(best, time.process_time() - start)
         figures[f"{name}, us of CPU"] = best / decisions * 1e6
     return figures

@@ -21,7 +21,7 @@ from heapfast.api.probes import PROBE_PATHS
 from heapfast.api.request import Request
 from heapfast.api.responders import put_plain
 from heapfast.api.secure_state import SecureState
-from heapfast.auth.chain import Asked, Gate
+from heapfast.auth.chain import Asked, AuthChain
 from heapfast.auth.identity import MASTERS_GROUP
 from heapfast.auth.refusals import Undecided
 from heapfast.errors import HeapfastError
@@ -71,7 +71,7 @@ class Filters:
     """Falcon middleware."""
 
     def __init__(self, state: SecureState, in_flight: InFlight) -> None:
-        self._gate = state.gate
+        self._auth = state.auth
         self._in_flight = in_flight
         self._max_in_flight = state.max_in_flight
         self._max_seconds = state.max_seconds
@@ -92,7 +92,7 @@ class Filters:
                 return
             req.context.timeout_seconds = limit_ns / NS_PER_SECOND
             is_limited = req.scope["path"] not in PROBE_PATHS
-            if self._gate is not None and await self._is_master(self._gate, req, resp):
+            if self._auth is not None and await self._is_master(self._auth, req, resp):
                 is_limited = False
         except Undecided as error:
             put_plain(resp, 500, undecided_text(error, _target(req)), nosniff=True)
@@ -119,8 +119,8 @@ class Filters:
         wanted_ns = parse_timeout_ns(req.query().get("timeout", ""))
         return max_ns if wanted_ns is None else min(wanted_ns, max_ns)
 
-    async def _is_master(self, gate: Gate, req: Request, resp: falcon.asgi.Response) -> bool:
-        """Ask the gate; whether the caller is one whom no limit on requests holds.
+    async def _is_master(self, auth: AuthChain, req: Request, resp: falcon.asgi.Response) -> bool:
+        """Ask the chain; whether the caller is one whom no limit on requests holds.
 
         Raises:
             AuthError: they may not pass.
@@ -128,7 +128,7 @@ class Filters:
         scope = req.scope
         tls = scope.get("extensions", {}).get("tls", {})
         asked = Asked(scope["method"], scope["path"], req.raw_query, scope["headers"], tls.get("client_cert_chain", ()))
-        admission = await gate.admit(asked)
+        admission = await auth.admit(asked)
         if admission.warning:
             resp.set_header("warning", admission.warning)
         return MASTERS_GROUP in admission.user.groups

@@ -24,7 +24,7 @@ from heapfast.store.requirement import Selector
 if TYPE_CHECKING:
     from heapfast._core import Store
     from heapfast._latest import Latest
-    from heapfast.auth.chain import Gate
+    from heapfast.auth.chain import AuthChain
     from heapfast.clock import Clock
     from heapfast.render._roster import Roster
     from heapfast.store.index import PostingIndex, Postings
@@ -68,7 +68,7 @@ class SecureState:
         running: postings of the pods whose phase is Running; pod_roster has the same.
         clock: wall time of answers.
         resolution_ns: spacing of scrapes.
-        gate: lets requests pass; None for everybody.
+        auth: lets requests pass; None for everybody.
         node_selector: nodes that it does not select are not served.
         signs: for the probes.
         targets: scrape state, one JSON object a target; of one node where that is named.
@@ -93,7 +93,7 @@ class SecureState:
     pod_roster: Roster
     clock: Clock
     resolution_ns: int
-    gate: Gate | None = None
+    auth: AuthChain | None = None
     node_selector: Selector = ()
     signs: Signs = field(default_factory=Signs)
     targets: Targets = no_targets

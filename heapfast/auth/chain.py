@@ -1,4 +1,4 @@
-"""The gate: who asks, and may they. One call a request, in front of everything else.
+"""The chain: who asks, and may they. One call a request, in front of everything else.
 
 In      the request: method, path, query, headers, the certificates of its connection
 Out     Admission; Unauthenticated, Forbidden or Undecided
@@ -24,7 +24,7 @@ from heapfast.clock import Clock
 
 
 class Asked(NamedTuple):
-    """A request, as far as the gate looks at it.
+    """A request, as far as the chain looks at it.
 
     Attributes:
         path: percent-decoded.
@@ -52,7 +52,7 @@ class Admission(NamedTuple):
     warning: str = ""
 
 
-class Gate:
+class AuthChain:
     """Authenticators in their order, then the authorizer.
 
     Args:

@@ -1,7 +1,7 @@
-"""Who asks in the scenario `auth`: a gate whose API server answers by the recorded policy.
+"""Who asks in the scenario `auth`: a chain whose API server answers by the recorded policy.
 
 In      a Scenario
-Out     Identities: the gate for the app, and the certificates of each vector
+Out     Identities: the chain for the app, and the certificates of each vector
 Callers replay.py
 Source  README.md of the recordings, "Identities"
 Never   compares reviews: tests/unit/auth does
@@ -17,7 +17,7 @@ from heapfast.auth.config_map import read_settings
 from heapfast.query.field_selector import parse_field_selector
 from heapfast.query.selector import parse_selector
 from tests.unit.auth import certificates
-from tests.unit.auth.gates import Door
+from tests.unit.auth.doors import Door
 from tests.unit.auth.test_recorded import Policy, with_certificates
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ class Identities:
             config_map=with_certificates(scenario.about["configmap"]),
             parsers=QueryParsers(parse_query, parse_selector, parse_field_selector),
         )
-        self.gate = self._door.gate
+        self.auth = self._door.auth
 
     def set_ns(self, now_ns: int) -> None:
-        """Moves the gate's clock, by which certificates and cached reviews end."""
+        """Moves the chain's clock, by which certificates and cached reviews end."""
         self._door.clock.set_ns(now_ns)
 
     def use(self, config_map: dict[str, str]) -> None:

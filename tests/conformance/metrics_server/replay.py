@@ -85,7 +85,7 @@ class Replay:
             pod_roster=self.rosters[Kind.POD],
             clock=self.clock,
             resolution_ns=resolution_ns,
-            gate=None if self._identities is None else self._identities.gate,
+            auth=None if self._identities is None else self._identities.auth,
             # The reference is ready when it has metrics.
             needs_metrics=True,
         )

@@ -1,4 +1,4 @@
-"""What every request goes through: headers, time limits, the gate, how many at once."""
+"""What every request goes through: headers, time limits, the chain, how many at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PODS = Attributes("get", f"{PREFIX}/x", True, "metrics.k8s.io", "v1", "pods", ""
 PATH = Attributes("get", "/metrics")
 
 
-class ScriptedGate:
+class ScriptedAuth:
     """Lets requests pass, or refuses them, as it is told."""
 
     def __init__(self, refusal: AuthError | None = None, user: User = ALICE, warning: str = "") -> None:
@@ -59,12 +59,12 @@ async def test_time_limits_hold_everywhere(path: str, text: str, status: int) ->
     assert (await SecureCluster().get(f"{path}?timeout={text}")).status == status
 
 
-async def test_the_gate_sees_the_request_as_it_came() -> None:
-    gate = ScriptedGate(warning='299 - "old"')
-    cluster = SecureCluster(gate=gate)
+async def test_the_chain_sees_the_request_as_it_came() -> None:
+    auth = ScriptedAuth(warning='299 - "old"')
+    cluster = SecureCluster(auth=auth)
     answer = await ask(cluster.app, "/n%6Fwhere?a=%20", "FOO", (("X-Remote-User", "u"),), certificates=["PEM"])
     assert (answer.status, answer.headers["warning"]) == (404, '299 - "old"')
-    (asked,) = gate.asked
+    (asked,) = auth.asked
     assert asked[:3] == ("FOO", "/nowhere", b"a=%20")
     assert (b"x-remote-user", b"u") in asked.headers
     assert asked.certificates == ["PEM"]
@@ -100,21 +100,21 @@ REFUSALS: dict[str, tuple[AuthError, int, dict[str, Any]]] = {
 @pytest.mark.parametrize("case", REFUSALS)
 async def test_refusals_are_statuses(case: str) -> None:
     refusal, code, members = REFUSALS[case]
-    answer = await SecureCluster(gate=ScriptedGate(refusal)).get("pods")
+    answer = await SecureCluster(auth=ScriptedAuth(refusal)).get("pods")
     assert answer.status == answer.json["code"] == code
     assert members.items() <= answer.json.items()
     assert answer.headers.get("x-content-type-options") == ("nosniff" if code == 403 else None)
 
 
 async def test_what_nobody_could_decide_is_a_text() -> None:
-    cluster = SecureCluster(gate=ScriptedGate(Undecided("the API server is away")))
+    cluster = SecureCluster(auth=ScriptedAuth(Undecided("the API server is away")))
     answer = await cluster.get("pods?a=%20<", accept="application/yaml")
     assert (answer.status, answer.headers["content-type"]) == (500, "text/plain; charset=utf-8")
     assert answer.text == f'Internal Server Error: "{PREFIX}/pods?a=%20&lt;": the API server is away\n'
 
 
 async def test_refusals_come_in_the_accepted_form() -> None:
-    cluster = SecureCluster(gate=ScriptedGate(Unauthenticated()))
+    cluster = SecureCluster(auth=ScriptedAuth(Unauthenticated()))
     assert (await cluster.get("pods", accept="application/yaml")).body.startswith(b"apiVersion: v1\ncode: 401\n")
     assert (await cluster.get("pods", accept="application/vnd.kubernetes.protobuf")).body.startswith(b"k8s\0")
 
@@ -154,7 +154,7 @@ async def test_too_many_at_once_are_told_to_come_back() -> None:
 
 
 async def test_masters_are_never_too_many() -> None:
-    cluster = SecureCluster(max_in_flight=1, gate=ScriptedGate(user=User("aggregator", ("system:masters",))))
+    cluster = SecureCluster(max_in_flight=1, auth=ScriptedAuth(user=User("aggregator", ("system:masters",))))
     tasks = await _fill(cluster, 3)
     assert (await cluster.get("/apis")).status == 200
     for task in tasks:

@@ -15,7 +15,7 @@ from heapfast.store.index import PostingIndex
 from tests.unit.api.client import ask
 from tests.unit.api.cluster import Cluster
 from tests.unit.api.k8s_cluster import SecureCluster
-from tests.unit.api.test_k8s_filters import ScriptedGate
+from tests.unit.api.test_k8s_filters import ScriptedAuth
 from tests.unit.store.rows import SECOND_NS, T0_NS
 
 TARGETS: list[dict[str, Any]] = [
@@ -136,12 +136,12 @@ async def test_a_pod_that_a_kubelet_has_and_the_api_server_has_not() -> None:
     assert told["facts"]["is_known"] is False
 
 
-async def test_the_secure_port_asks_its_gate_first() -> None:
+async def test_the_secure_port_asks_its_chain_first() -> None:
     attributes = Attributes("get", "/debug/why/nodes/node-1")
-    gate = ScriptedGate(Forbidden(User("u"), attributes))
-    answer = await secure(gate=gate).get("/debug/why/nodes/node-1")
+    auth = ScriptedAuth(Forbidden(User("u"), attributes))
+    answer = await secure(auth=auth).get("/debug/why/nodes/node-1")
     assert answer.status == 403
-    assert gate.asked[0].path == "/debug/why/nodes/node-1"
+    assert auth.asked[0].path == "/debug/why/nodes/node-1"
 
 
 @pytest.mark.parametrize("path", ["/debug/why", "/debug/why/nodes", "/debug/why/nodes/a/b", "/debug/why/pods/a"])

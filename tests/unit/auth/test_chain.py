@@ -1,4 +1,4 @@
-"""The gate: which proof counts before which, and that a failed proof is never taken for none.
+"""The chain: which proof counts before which, and that a failed proof is never taken for none.
 
 What the reference answered is in test_recorded.py; here is what the recordings do not have.
 """
@@ -12,7 +12,7 @@ import pytest
 from heapfast.auth.identity import ANONYMOUS, User
 from heapfast.auth.refusals import Forbidden, Unauthenticated, Undecided
 from heapfast.errors import KubeError
-from tests.unit.auth.gates import CONFIG_MAP, PARSERS, AccessStatus, Door, ReviewedUser, TokenStatus
+from tests.unit.auth.doors import CONFIG_MAP, PARSERS, AccessStatus, Door, ReviewedUser, TokenStatus
 
 PODS = "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods"
 FORGED = (("X-Remote-User", "root"), ("X-Remote-Group", "system:masters"))
@@ -106,9 +106,9 @@ async def test_probes_need_no_proof_but_a_false_one_is_refused(
 
 @pytest.mark.parametrize("path", ["/livez/ping", "/metrics", "/", PODS])
 async def test_without_anonymous_callers_nothing_else_is_open(path: str) -> None:
-    gate = door(allows_anonymous=False)
-    assert await who(gate, path, None) == 401
-    assert gate.specs == []
+    entrance = door(allows_anonymous=False)
+    assert await who(entrance, path, None) == 401
+    assert entrance.specs == []
 
 
 async def test_what_a_caller_without_proof_asks_for_is_not_even_read() -> None:
@@ -118,20 +118,20 @@ async def test_what_a_caller_without_proof_asks_for_is_not_even_read() -> None:
         read.append(query)
         return {}
 
-    gate = door(parsers=PARSERS._replace(query=parse_query))
+    entrance = door(parsers=PARSERS._replace(query=parse_query))
     for certificate, headers in (("client-foreign", ()), (None, (BAD,)), ("front-proxy", ())):
-        assert await who(gate, PODS, certificate, *headers) == 401
+        assert await who(entrance, PODS, certificate, *headers) == 401
     assert read == []
-    assert await who(gate, PODS, "client-alice") == "cert-alice"
+    assert await who(entrance, PODS, "client-alice") == "cert-alice"
     assert read == [b""]
 
 
 async def test_an_api_server_that_is_away_closes_the_door() -> None:
-    gate = door(access=away)
-    assert await who(gate, PODS, "client-alice") == 500
-    assert await who(gate, PODS, None) == 500
-    assert await who(gate, PODS, "client-admin") == "cert-admin"
-    assert gate.sample("authorization_attempts_total", result="error") == 2
+    entrance = door(access=away)
+    assert await who(entrance, PODS, "client-alice") == 500
+    assert await who(entrance, PODS, None) == 500
+    assert await who(entrance, PODS, "client-admin") == "cert-admin"
+    assert entrance.sample("authorization_attempts_total", result="error") == 2
 
 
 @pytest.mark.parametrize(
@@ -146,20 +146,20 @@ async def test_without_their_ca_certificates_prove_nothing(
 
 
 async def test_a_connection_may_outlive_its_certificate() -> None:
-    gate = door()
-    assert await who(gate, PODS, "client-alice") == "cert-alice"
-    gate.clock.advance(20 * 366 * 86_400)
-    assert await who(gate, PODS, "client-alice") == 401
+    entrance = door()
+    assert await who(entrance, PODS, "client-alice") == "cert-alice"
+    entrance.clock.advance(20 * 366 * 86_400)
+    assert await who(entrance, PODS, "client-alice") == 401
 
 
 async def test_permission_in_one_namespace_opens_no_other() -> None:
     async def only_default(spec: dict[str, Any]) -> AccessStatus:
         return AccessStatus(spec["resourceAttributes"].get("namespace") == "default")
 
-    gate = door(access=only_default)
+    entrance = door(access=only_default)
     group = "/apis/metrics.k8s.io/v1beta1"
     for _ in range(2):  # as asked, and as remembered
-        assert await who(gate, PODS, "client-alice") == "cert-alice"
+        assert await who(entrance, PODS, "client-alice") == "cert-alice"
         for path in (
             f"{group}/pods",
             f"{group}/namespaces/kube-system/pods",
@@ -168,19 +168,19 @@ async def test_permission_in_one_namespace_opens_no_other() -> None:
             f"{group}//namespaces/default/pods",
             f"{group}/watch/pods",
         ):
-            assert await who(gate, path, "client-alice") == 403, path
+            assert await who(entrance, path, "client-alice") == 403, path
 
 
 @pytest.mark.parametrize(
     ("header", "name"), [("Impersonate-User", "root"), ("Impersonate-Group", ""), ("Impersonate-Extra-X", "")]
 )
 async def test_nobody_acts_as_somebody_else(header: str, name: str) -> None:
-    gate = door()
+    entrance = door()
     with pytest.raises(Forbidden) as caught:
-        await gate.ask(PODS, (header, "root"), certificate="client-admin")
+        await entrance.ask(PODS, (header, "root"), certificate="client-admin")
     asked = caught.value.attributes
     assert (asked.verb, asked.resource, asked.name) == ("impersonate", "users", name)
-    assert gate.specs == []
+    assert entrance.specs == []
 
 
 async def test_a_warning_reaches_the_caller_whatever_is_decided() -> None:
@@ -201,30 +201,30 @@ async def test_admission_says_who_and_what() -> None:
 
 
 async def test_attempts_are_counted() -> None:
-    gate = door()
+    entrance = door()
     for headers in ((), (GOOD,), (BAD,)):
-        await who(gate, PODS, None, *headers)
-    assert gate.sample("authentication_attempts", result="success") == 2
-    assert gate.sample("authentication_attempts", result="failure") == 1
-    assert gate.sample("authenticated_user_requests", username="other") == 2
-    assert gate.sample("authorization_attempts_total", result="allowed") == 2
+        await who(entrance, PODS, None, *headers)
+    assert entrance.sample("authentication_attempts", result="success") == 2
+    assert entrance.sample("authentication_attempts", result="failure") == 1
+    assert entrance.sample("authenticated_user_requests", username="other") == 2
+    assert entrance.sample("authorization_attempts_total", result="allowed") == 2
 
 
 @pytest.mark.parametrize("refusal", [BAD, AWAY])
 async def test_no_secret_is_told_or_logged(refusal: tuple[str, str], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(0)
-    gate = door(allows_anonymous=False)
+    entrance = door(allows_anonymous=False)
     with pytest.raises(Unauthenticated) as caught:
-        await gate.ask(PODS, ("Authorization", "Bearer s3cr3t-t0ken"), ("X-Remote-User", "s3cr3t-user"))
+        await entrance.ask(PODS, ("Authorization", "Bearer s3cr3t-t0ken"), ("X-Remote-User", "s3cr3t-user"))
     told = [caught.value]
     with pytest.raises(Unauthenticated) as caught:
-        await gate.ask(PODS, refusal, ("X-Remote-User", "s3cr3t-user"))
+        await entrance.ask(PODS, refusal, ("X-Remote-User", "s3cr3t-user"))
     told.append(caught.value)
     assert "s3cr3t" not in caplog.text + repr(told) + "".join(repr(vars(error)) for error in told)
     assert caplog.records == []
 
 
 async def test_closing_gives_up_reviews_and_can_be_done_twice() -> None:
-    gate = door()
-    await gate.gate.close()
-    await gate.gate.close()
+    entrance = door()
+    await entrance.auth.close()
+    await entrance.auth.close()

@@ -1,4 +1,4 @@
-"""All parts together: clients that shake hands, the gate, and an API server on loopback that reviews."""
+"""All parts together: clients that shake hands, the chain, and an API server on loopback that reviews."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from heapfast.auth.access_review import AccessReviewer
 from heapfast.auth.attributes import AttributeReader
-from heapfast.auth.chain import Asked, Gate
+from heapfast.auth.chain import Asked, AuthChain
 from heapfast.auth.config_map import ConfigMapFollower
 from heapfast.auth.monitoring import AuthMonitoring
 from heapfast.auth.refusals import Forbidden, Unauthenticated, Undecided
@@ -30,7 +30,7 @@ from heapfast.kube.reviews import Reviews
 from heapfast.self_signed import make_pair
 from heapfast.serving import Pair, ServingContext
 from tests.unit.auth import certificates
-from tests.unit.auth.gates import CONFIG_MAP, PARSERS
+from tests.unit.auth.doors import CONFIG_MAP, PARSERS
 
 PODS = "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods"
 
@@ -72,7 +72,7 @@ class ApiServer:
 
 
 class Daemon:
-    """A gate behind TLS: it answers each line, which is a request with its headers, with a name or a status."""
+    """A chain behind TLS: it answers each line, which is a request with its headers, with a name or a status."""
 
     def __init__(self, url: str, folder: Path) -> None:
         cert, key = make_pair(certificates.NOW)
@@ -84,7 +84,7 @@ class Daemon:
         reviews = Reviews(self.client, sleep=self._sleep)
         trust = Trust(self.serving.trust)
         self.follower = ConfigMapFollower(trust, monitoring)
-        self.gate = Gate(
+        self.auth = AuthChain(
             trust,
             TokenReviewer(reviews.review_token, monitoring=monitoring, clock=clock),
             AccessReviewer(reviews.review_access, monitoring=monitoring, clock=clock),
@@ -110,7 +110,7 @@ class Daemon:
 
     async def _decide(self, asked: Asked) -> str:
         try:
-            return (await self.gate.admit(asked)).user.name
+            return (await self.auth.admit(asked)).user.name
         except Unauthenticated:
             return "401"
         except Forbidden:
@@ -182,7 +182,7 @@ async def running(folder: Path) -> AsyncIterator[Cluster]:
             finally:
                 cluster.close()
     finally:
-        await daemon.gate.close()
+        await daemon.auth.close()
         await daemon.client.close()
         await api.stop()
 

@@ -1,7 +1,7 @@
-"""Every recorded request of the reference's `auth` scenario, put to the gate.
+"""Every recorded request of the reference's `auth` scenario, put to the chain.
 
 The recorded API server's policy answers reviews. A recorded 401, 403 or 500 must be that here too; whatever
-was let in (answered by what lies behind the gate) must be let in. Reviews are compared word for word.
+was let in (answered by what lies behind the chain) must be let in. Reviews are compared word for word.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from heapfast.query.quoting import quote
 from heapfast.units import NS_PER_SECOND
 from tests.shared import shared_path
 from tests.unit.auth import certificates
-from tests.unit.auth.gates import AccessStatus, Door, ReviewedUser, TokenStatus
+from tests.unit.auth.doors import AccessStatus, Door, ReviewedUser, TokenStatus
 
 #: Where we differ on purpose: we never let anybody act as somebody else, so all of these are 403.
 IMPERSONATION = "auth/impersonate"
@@ -119,7 +119,7 @@ def recorded_specs(vector: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 
 class Outcome(NamedTuple):
-    """What the gate decided; 200 for whatever is let in."""
+    """What the chain decided; 200 for whatever is let in."""
 
     status: int
     message: str = ""
@@ -128,7 +128,7 @@ class Outcome(NamedTuple):
 
 async def outcome(door: Door, vector: dict[str, Any]) -> Outcome:
     try:
-        admission = await door.gate.admit(asked_by(vector))
+        admission = await door.auth.admit(asked_by(vector))
     except Unauthenticated as refusal:
         return Outcome(401, str(refusal))
     except Forbidden as refusal:
@@ -212,9 +212,9 @@ async def test_every_recorded_request_is_decided_as_it_was(door: Callable[[dict[
 async def test_recorded_requests_after_the_config_map_changed(door: Callable[[dict[str, Any]], Door]) -> None:
     description, before, after = scenario()
     assert len(after) == 5
-    gate = door(description)
-    await outcome(gate, before[0])
-    gate.trust.use_cluster(
+    entrance = door(description)
+    await outcome(entrance, before[0])
+    entrance.trust.use_cluster(
         read_settings(
             with_certificates(description["configmap"])
             | {
@@ -224,4 +224,4 @@ async def test_recorded_requests_after_the_config_map_changed(door: Callable[[di
             }
         )
     )
-    assert await differences(gate, after) == []
+    assert await differences(entrance, after) == []

@@ -110,11 +110,11 @@ def test_headers_without_a_certificate_name_nobody() -> None:
 
 
 def test_users_are_told_apart_though_their_headers_are_remembered() -> None:
-    gate = proxy()
+    front = proxy()
     certificate = [client("front-proxy")]
 
     def who(*headers: tuple[str, str]) -> User | None:
-        return gate.find_user(certificate, raw([("accept", "*/*"), *headers]), NOW_NS)
+        return front.find_user(certificate, raw([("accept", "*/*"), *headers]), NOW_NS)
 
     for _ in range(2):
         assert who(("x-remote-user", "a")) == User("a")

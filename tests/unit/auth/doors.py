@@ -1,7 +1,7 @@
-"""A gate whose API server is a function.
+"""A chain whose API server is a function.
 
 In      what the reviews answer
-Out     a Gate, with all that was asked of the API server
+Out     an AuthChain, with all that was asked of the API server
 Callers the tests of auth/
 Never   opens a socket, or waits for time to pass
 """
@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from heapfast.api.params import parse_query
 from heapfast.auth.access_review import AccessReviewer
 from heapfast.auth.attributes import AttributeReader, QueryParsers
-from heapfast.auth.chain import Admission, Asked, Gate
+from heapfast.auth.chain import Admission, Asked, AuthChain
 from heapfast.auth.config_map import read_settings
 from heapfast.auth.monitoring import AuthMonitoring
 from heapfast.auth.token_review import TokenReviewer
@@ -85,7 +85,7 @@ async def no_access(spec: dict[str, Any]) -> AccessStatus:
 
 
 class Door:
-    """A gate, and what passed between it and the API server.
+    """A chain, and what passed between it and the API server.
 
     Attributes:
         tokens, specs: what was asked, oldest first.
@@ -112,7 +112,7 @@ class Door:
         self._review_access = review_access
         self.trust = Trust(self._use_in_handshake)
         self.trust.use_cluster(read_settings(config_map))
-        self.gate = Gate(
+        self.auth = AuthChain(
             self.trust,
             TokenReviewer(self._token, monitoring=self.monitoring, clock=self.clock),
             AccessReviewer(self._access, monitoring=self.monitoring, clock=self.clock, **access),
@@ -133,7 +133,7 @@ class Door:
         """Ask as the client with one of the recordings' certificates, or with none."""
         chain = [certificates.client(certificate)] if certificate else []
         raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
-        return await self.gate.admit(Asked(method, path, query, raw, chain))
+        return await self.auth.admit(Asked(method, path, query, raw, chain))
 
     def sample(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
