@@ -4,6 +4,8 @@ A batch is *open* while targets are ingested into it (by the loop alone), and *c
 afterwards: then nothing in it changes any more and any thread may read it without the GIL.
 Who holds a reference to a Batch may read all of its memory, text included.
 """
+from libc.string cimport memcpy
+
 from heapfast._metrics cimport Metrics
 from heapfast._pack cimport packed_t
 from heapfast._text cimport text_ptr, text_t
@@ -137,6 +139,17 @@ cdef inline accelerator_t split_accelerator(const text_t* name) noexcept nogil:
 # The labels of --store-label; NULL = none.
 cdef inline text_t* stored_of(const frame_t* frame, uint32_t slot) noexcept nogil:
     return NULL if frame.stored == NULL else frame.stored[slot]
+
+
+# What volumes are called in the label resource_id: this, and their name.
+cdef enum:
+    VOLUME_PREFIX_LEN = 7
+
+
+# Writes it: VOLUME_PREFIX_LEN + name.len bytes.
+cdef inline void write_volume_id(const text_t* name, char* out) noexcept nogil:
+    memcpy(out, b"Volume:", VOLUME_PREFIX_LEN)
+    memcpy(out + VOLUME_PREFIX_LEN, text_ptr(name), name.len)
 
 
 cdef inline bint is_present(const frame_t* frame, uint32_t slot) noexcept nogil:

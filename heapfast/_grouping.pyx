@@ -10,7 +10,14 @@ cimport cython
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
-from heapfast._batch cimport Batch, accelerator_t, check_kind, split_accelerator
+from heapfast._batch cimport (
+    VOLUME_PREFIX_LEN,
+    Batch,
+    accelerator_t,
+    check_kind,
+    split_accelerator,
+    write_volume_id,
+)
 from heapfast._text cimport text_hash, text_ptr, text_t
 from heapfast._types cimport (
     KIND_NAMESPACE,
@@ -48,11 +55,6 @@ MAX_LABEL_KEYS = MAX_LABELS
 
 cdef enum:
     MAX_KEYS = 16
-
-
-# What Heapster puts before the name of a volume.
-cdef const char* VOLUME = b"Volume:"
-cdef uint32_t VOLUME_LEN = 7
 
 
 cdef inline bint has_metric(uint8_t type, int metric) noexcept nogil:
@@ -208,7 +210,6 @@ cdef class Grouping:
         """Writes down what volumes are called: no text of the batch has the prefix. 0, or -1 when memory is out."""
         cdef uint32_t slot
         cdef uint64_t size = 0
-        cdef const text_t* name
         if self.slot_kind != KIND_RESOURCE:
             return 0
         self.volume_start = <uint64_t*>malloc((<size_t>self.n_slots + 1) * sizeof(uint64_t))
@@ -217,15 +218,13 @@ cdef class Grouping:
         for slot in range(self.n_slots):
             if self.is_wanted[slot] and self.frame.type[slot] == RESOURCE_VOLUME:
                 self.volume_start[slot] = size
-                size += VOLUME_LEN + self.frame.name[slot].len
+                size += VOLUME_PREFIX_LEN + self.frame.name[slot].len
         self.volume = <char*>malloc(size + 1)
         if self.volume == NULL:
             return -1
         for slot in range(self.n_slots):
             if self.is_wanted[slot] and self.frame.type[slot] == RESOURCE_VOLUME:
-                name = self.frame.name[slot]
-                memcpy(self.volume + self.volume_start[slot], VOLUME, VOLUME_LEN)
-                memcpy(self.volume + self.volume_start[slot] + VOLUME_LEN, text_ptr(name), name.len)
+                write_volume_id(self.frame.name[slot], self.volume + self.volume_start[slot])
         return 0
 
     cdef int _add_conditions(self, conditions) except -1:
@@ -410,7 +409,7 @@ cdef class Grouping:
             found.len = name.len
             if self.frame.type[slot] == RESOURCE_VOLUME:
                 found.ptr = self.volume + self.volume_start[slot]
-                found.len += VOLUME_LEN
+                found.len += VOLUME_PREFIX_LEN
             return found
         accelerator = split_accelerator(name)
         if key == KEY_MAKE:

@@ -71,6 +71,18 @@ cdef void keep_rate(
             rate[i] = old_rate[i]
 
 
+cdef inline bint has_rate(
+    const int64_t* value, const int64_t* old_value, const int64_t* elapsed_ns, uint32_t i
+) noexcept nogil:
+    """Whether a counter has risen, or stood still, from one sample to a later one."""
+    return (
+        elapsed_ns[i] > 0
+        and value[i] != absent_i64()
+        and old_value[i] != absent_i64()
+        and value[i] >= old_value[i]
+    )
+
+
 cdef void cpu_rate(
     const int64_t* value_ns,
     const int64_t* old_value_ns,
@@ -80,12 +92,7 @@ cdef void cpu_rate(
 ) noexcept nogil:
     cdef uint32_t i
     for i in range(n):
-        if (
-            elapsed_ns[i] > 0
-            and value_ns[i] != absent_i64()
-            and old_value_ns[i] != absent_i64()
-            and value_ns[i] >= old_value_ns[i]
-        ):
+        if has_rate(value_ns, old_value_ns, elapsed_ns, i):
             rate_millicores[i] = cpu_rate_of(value_ns[i] - old_value_ns[i], elapsed_ns[i])
 
 
@@ -98,14 +105,18 @@ cdef void counter_rate(
 ) noexcept nogil:
     cdef uint32_t i
     for i in range(n):
-        if (
-            elapsed_ns[i] > 0
-            and value[i] != absent_i64()
-            and old_value[i] != absent_i64()
-            and value[i] >= old_value[i]
-        ):
+        if has_rate(value, old_value, elapsed_ns, i):
             # In this order: 10^9 x delta first, then the division (as spec 5.1.3, in 64 bits).
             rate[i] = 1e9 * <double>(value[i] - old_value[i]) / <double>elapsed_ns[i]
+
+
+cdef inline bint is_term(
+    int64_t value, uint8_t present, uint32_t parent, const int64_t* blocked
+) noexcept nogil:
+    """Whether a value is added to its parent's."""
+    if present == PRESENT_NO or parent == SLOT_NONE or value == absent_i64():
+        return False
+    return blocked == NULL or blocked[parent] == absent_i64()
 
 
 cdef void add_to_parents_i64(
@@ -119,9 +130,7 @@ cdef void add_to_parents_i64(
     cdef uint32_t i, p
     for i in range(n):
         p = parent[i]
-        if present[i] == PRESENT_NO or p == SLOT_NONE or value[i] == absent_i64():
-            continue
-        if blocked != NULL and blocked[p] != absent_i64():
+        if not is_term(value[i], present[i], p, blocked):
             continue
         if total[p] == absent_i64():
             total[p] = value[i]
@@ -142,9 +151,7 @@ cdef void add_to_parents_f64(
     cdef double* sum_ = <double*>total
     for i in range(n):
         p = parent[i]
-        if present[i] == PRESENT_NO or p == SLOT_NONE or value[i] == absent_i64():
-            continue
-        if blocked != NULL and blocked[p] != absent_i64():
+        if not is_term(value[i], present[i], p, blocked):
             continue
         if total[p] == absent_i64():
             sum_[p] = term[i]

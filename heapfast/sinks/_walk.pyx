@@ -7,16 +7,18 @@ Source  spec/heapster-pipeline.md 1.4 for the labels of each entity, 5.8 for the
 Never   holds the GIL while it walks, or changes the batch: each sink sees the labels that the others see (Q28)
 """
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memset, strlen
+from libc.string cimport memcmp, memcpy, memset
 
 from heapfast._batch cimport (
     ENTITY_NO_NODENAME,
     ENTITY_UNSCHEDULABLE,
+    VOLUME_PREFIX_LEN,
     Batch,
     accelerator_t,
     frame_t,
     split_accelerator,
     stored_of,
+    write_volume_id,
 )
 from heapfast._text cimport text_t
 from heapfast._types cimport (
@@ -46,7 +48,6 @@ from heapfast.catalog.metrics import BY_NAME
 from heapfast.sinks.sink import Chunk
 
 cdef const char* REPLACEMENT = b"\xef\xbf\xbd"     # U+FFFD
-cdef const char* VOLUME = b"Volume:"
 
 # By LABEL_* and by kind; borrowed from _TEXTS.
 cdef span_t KEYS[N_LABELS]
@@ -422,7 +423,6 @@ cdef class BatchWriter:
         cdef const text_t* name = resources.name[slot]
         cdef char* joined
         cdef accelerator_t accelerator
-        cdef uint32_t prefix = <uint32_t>strlen(VOLUME)
         self.set.resource = slot
         self.set.known[LABEL_RESOURCE_ID].ptr = NULL
         self.set.known[LABEL_MAKE].ptr = NULL
@@ -437,12 +437,11 @@ cdef class BatchWriter:
             )
         if resources.type[slot] != RESOURCE_VOLUME:
             return self._know(LABEL_RESOURCE_ID, name)
-        joined = self._make(prefix + name.len)
+        joined = self._make(VOLUME_PREFIX_LEN + name.len)
         if joined == NULL:
             return False
-        memcpy(joined, VOLUME, prefix)
-        memcpy(joined + prefix, name.data, name.len)
-        return self._know_span(LABEL_RESOURCE_ID, joined, prefix + name.len)
+        write_volume_id(name, joined)
+        return self._know_span(LABEL_RESOURCE_ID, joined, VOLUME_PREFIX_LEN + name.len)
 
     cdef bint _load_stored(self, const text_t* stored) noexcept nogil:
         """Adds labels of --store-label: key NUL value NUL key ..."""
