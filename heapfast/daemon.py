@@ -50,6 +50,7 @@ from heapfast.pipeline import Pipeline
 from heapfast.places import Place, heapster_place, preferred_place, selected, sharded
 from heapfast.process_tuning import keep_collections_short, raise_file_limit, return_freed_memory
 from heapfast.processors.gate import Gate
+from heapfast.processors.known import KnownPods
 from heapfast.processors.labels import LabelCopier
 from heapfast.processors.namespace import NamespaceEnricher
 from heapfast.processors.node import NodeEnricher
@@ -303,9 +304,19 @@ async def build(
             NodeEnricher(store, nodes, copier, gate, roster=rosters.get(Kind.NODE)), scraper, place_of(options.kubelets)
         )
         starts = PodStarts(note_start) if is_latest else None
+        known = KnownPods(store)
         pod_consumer = Consumer(
             "pods",
-            PodEnricher(store, pods, copier, gate, running=running, roster=rosters.get(Kind.POD), starts=starts),
+            PodEnricher(
+                store,
+                pods,
+                copier,
+                gate,
+                running=running,
+                roster=rosters.get(Kind.POD),
+                starts=starts,
+                known=known,
+            ),
         )
         consumers: dict[str, Consumer] = {"nodes": node_consumer, "pods": pod_consumer}
         if options.api.enabled:
@@ -319,6 +330,7 @@ async def build(
                 client,
                 consumers[kind.name],
                 ResourceMonitoring(kube_monitoring, kind.name),
+                known=known if kind is PODS else None,
                 clock=clock,
                 sleep=sleep,
             )

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 import random as random_module
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -62,7 +62,11 @@ class Consumer(Protocol[ConsumedT]):
 
 
 class Reflector(Generic[PlainT]):
-    """List and watch of one resource, for ever."""
+    """List and watch of one resource, for ever.
+
+    Args:
+        known: keeps the keys that were announced, with numbers above 0; None for a dict. Nobody else writes to it.
+    """
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class Reflector(Generic[PlainT]):
         consumer: Consumer[PlainT],
         monitoring: ResourceMonitoring,
         *,
+        known: MutableMapping[str, int] | None = None,
         clock: Clock | None = None,
         random: Callable[[], float] = random_module.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -83,7 +88,8 @@ class Reflector(Generic[PlainT]):
         self._random = random
         self._sleep = sleep
         self._backoff = Backoff(random)
-        self._keys: dict[str, int] = {}  # announced key -> number of the last list that had it
+        # announced key -> number of the last list that had it
+        self._keys: MutableMapping[str, int] = {} if known is None else known
         self._list_number = 0
         self._version: str | None = None  # where the next watch starts; None: list first
         self._refused_watches = 0
@@ -179,7 +185,7 @@ class Reflector(Generic[PlainT]):
             self._upsert(event.object)
         elif event.type == "DELETED":
             key = identity_key(identity)
-            if key in self._keys:
+            if key is not None and key in self._keys:
                 self._delete(key)
         elif event.type != "BOOKMARK":
             self._note_bad_object("undecodable", f"an event of type {event.type!r}")
@@ -211,7 +217,7 @@ class Reflector(Generic[PlainT]):
         """Let an object that became unreadable stay as it was last announced."""
         with contextlib.suppress(msgspec.DecodeError):  # it has been counted
             key = identity_key(_identity_decoder.decode(raw).metadata)
-            if key in self._keys:
+            if key is not None and key in self._keys:
                 self._keys[key] = self._list_number
 
     def _delete(self, key: str) -> None:

@@ -55,6 +55,12 @@ class PodRoster(Protocol):
     def remove(self, slot: int) -> None: ...
 
 
+class AnnouncedPods(Protocol):
+    """Which pods were announced, by slot."""
+
+    def settle(self, slot: int, namespace: str, name: str) -> None: ...
+
+
 class PodTable(Protocol):
     """The part of the store that pods go to."""
 
@@ -79,6 +85,7 @@ class PodEnricher:
         running: those of the index in phase Running, which alone metrics.k8s.io serves; None for nobody.
         roster: their labels as metrics.k8s.io prints them; None for nobody.
         starts: is shown what each of them runs; None for nobody.
+        known: is told the slot of every pod; None for nobody.
     """
 
     def __init__(
@@ -91,6 +98,7 @@ class PodEnricher:
         running: Subset | None = None,
         roster: PodRoster | None = None,
         starts: PodStarts | None = None,
+        known: AnnouncedPods | None = None,
     ) -> None:
         self._store = store
         self._index = index
@@ -99,6 +107,7 @@ class PodEnricher:
         self._running = running
         self._roster = roster
         self._starts = starts
+        self._known = known
 
     def upsert(self, pod: PodFacts) -> None:
         self._gate.pass_through(partial(self._put, pod))
@@ -122,6 +131,8 @@ class PodEnricher:
             start_ns=pod.start_ns,
             containers=pod.containers,
         )
+        if self._known is not None:
+            self._known.settle(slot, pod.namespace, pod.name)
         self._index.put(slot, pod.namespace, pod.labels, pod.node_name)
         if pod.phase != RUNNING:
             self._forget_running(slot)
