@@ -22,7 +22,7 @@ cdef struct frame_t:
     int64_t* sample_ns         # Unix ns of the sample as the kubelet states it; time_zero() = none; not on resources
     int64_t* start_ns          # Unix ns; when counting began; time_zero() = unknown; not on resources
     int64_t* since_ns          # stamp of the batch where sample_ns was new; not on resources; NULL in the first batch
-    int64_t* create_ns         # pods, pod containers: start of the pod as the API server states it
+    int64_t* create_ns         # pods: start as the API server states it; of a container: Batch._create_ns
     int64_t* column[N_METRICS] # by metric id: int64, or double where Metrics.is_float; NULL = nobody has it
     # Who the entities are (set when the batch closes). The texts are the entities' own.
     uint32_t* parent           # namespace of a pod, pod of a container, node of a system container, owner of a resource
@@ -105,6 +105,7 @@ cdef class Batch:
     cdef size_t nbytes(self) noexcept
     cdef str _key(self, int kind, uint32_t slot)
     cdef int _owner_kind(self, int kind) except -1
+    cdef int64_t _create_ns(self, int kind, uint32_t slot) noexcept
     cdef dict _set(self, int kind, uint32_t slot)
     cdef dict _labels(self, int kind, uint32_t slot)
     cdef list _labeled(self, int kind, uint32_t slot)

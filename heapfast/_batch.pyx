@@ -21,9 +21,11 @@ from heapfast._types cimport (
     KIND_POD_CONTAINER,
     KIND_RESOURCE,
     KIND_SYS_CONTAINER,
+    M_RESTART_COUNT,
     N_KINDS,
     N_METRICS,
     PRESENT_NO,
+    PRESENT_STUB,
     RESOURCE_ACCELERATOR,
     RESOURCE_VOLUME,
     SLOT_NONE,
@@ -446,8 +448,23 @@ cdef class Batch:
                     found[self._key(kind, slot)] = self._set(kind, slot)
         return found
 
+    cdef int64_t _create_ns(self, int kind, uint32_t slot) noexcept:
+        """When the pod was made: of pods that the API server knows, and their containers with a status or no sample."""
+        cdef frame_t* pods = &self.frame[KIND_POD]
+        cdef frame_t* f = &self.frame[kind]
+        cdef int64_t* restarts = f.column[M_RESTART_COUNT]
+        if kind == KIND_POD:
+            return pods.create_ns[slot]
+        if kind == KIND_POD_CONTAINER:
+            if f.present[slot] == PRESENT_STUB:
+                return pods.start_ns[f.parent[slot]]          # of the set, not of the object (Q16)
+            if restarts != NULL and restarts[slot] != absent_i64():
+                return pods.create_ns[f.parent[slot]]
+        return time_zero()
+
     cdef dict _set(self, int kind, uint32_t slot):
         cdef frame_t* f = &self.frame[kind]
+        cdef int64_t create_ns = self._create_ns(kind, slot)
         cdef dict values = {}
         cdef int m
         for m in range(N_METRICS):
@@ -457,7 +474,7 @@ cdef class Batch:
         return {
             "scrape_time_ns": time_or_none(f.sample_ns, slot),
             "start_time_ns": time_or_none(f.start_ns, slot),
-            "create_time_ns": time_or_none(f.create_ns, slot),
+            "create_time_ns": None if create_ns == time_zero() else create_ns,
             "labels": self._labels(kind, slot),
             "metrics": values,
             "labeled": self._labeled(kind, slot),

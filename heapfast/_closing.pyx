@@ -254,10 +254,11 @@ cdef class Closing:
             return -1
         if kind == KIND_POD_CONTAINER and f.image == NULL and frame_images(f):
             return -1
-        if kind == KIND_POD or kind == KIND_POD_CONTAINER:
+        if kind == KIND_POD:
             f.create_ns = times(n)
             if f.create_ns == NULL:
                 return -1
+        if kind == KIND_POD or kind == KIND_POD_CONTAINER:
             self._identify_by_answers(kind)
         return 0
 

@@ -60,7 +60,6 @@ cdef int enrich_pods(Batch batch, Entities entities) noexcept nogil:
             if restarts == NULL:
                 return -1
             restarts[slot] = container_spec[slot].restart_count
-            containers.create_ns[slot] = pod_spec[pod].create_ns
     for pod in range(pods.n):
         if pods.present[pod] == PRESENT_NO or not pods.flags[pod] & ENTITY_KNOWN:
             continue
@@ -71,7 +70,6 @@ cdef int enrich_pods(Batch batch, Entities entities) noexcept nogil:
                 continue
             containers.present[slot] = PRESENT_STUB
             containers.node[slot] = pods.node[pod]
-            containers.create_ns[slot] = pods.start_ns[pod]          # of the set, not of the object (Q16)
             if request(batch, entities, slot):
                 return -1
     return 0

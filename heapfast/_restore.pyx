@@ -20,7 +20,7 @@ from heapfast._batch cimport (
 )
 from heapfast._closing cimport Closing
 from heapfast._core cimport Store
-from heapfast._entities cimport container_spec_t, pod_spec_t, table_t
+from heapfast._entities cimport pod_spec_t, table_t
 from heapfast._latest cimport UID_RESTORED
 from heapfast._pack cimport pack_column, packed_t
 from heapfast._ring cimport Packed
@@ -55,7 +55,6 @@ from heapfast._types cimport (
     PRESENT_MADE,
     PRESENT_NO,
     PRESENT_SCRAPED,
-    PRESENT_STUB,
     SLOT_NONE,
     absent_i64,
     int64_t,
@@ -364,7 +363,6 @@ cdef class Restoring(StoredReader):
         cdef frame_t* resources = &self.newest.frame[KIND_RESOURCE]
         cdef frame_t* namespaces = &self.newest.frame[KIND_NAMESPACE]
         cdef pod_spec_t* pod_spec = self.store.entities.table[KIND_POD].pod_spec
-        cdef container_spec_t* container_spec = self.store.entities.table[KIND_POD_CONTAINER].container_spec
         cdef uint32_t slot, pod
         for slot in range(nodes.n):
             if not nodes.flags[slot] & ENTITY_KNOWN:
@@ -379,13 +377,8 @@ cdef class Restoring(StoredReader):
             if containers.present[slot] == PRESENT_NO:
                 continue
             pod = containers.parent[slot]
-            # As when it was closed (see _enrich): of the set for a stub, else of the object.
             if pods.present[pod] == PRESENT_NO:
                 containers.present[slot] = PRESENT_NO
-            elif containers.present[slot] == PRESENT_STUB:
-                containers.create_ns[slot] = pods.start_ns[pod]
-            elif container_spec[slot].restart_count >= 0:
-                containers.create_ns[slot] = pod_spec[pod].create_ns
         for slot in range(systems.n):
             # By what the tables say: an answer may have had a system container without the node's own row.
             if systems.present[slot] != PRESENT_NO and not nodes.flags[systems.parent[slot]] & ENTITY_KNOWN:
