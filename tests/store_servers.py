@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 import pytest
 
-#: How long a server may take to start. A test that waits this long has failed.
-PATIENCE_SECONDS = 60.0
+#: How long a server may take to start on a busy machine. A test that waits this long has failed.
+PATIENCE_SECONDS = 150.0
 #: How long one may take to stop; with connections open InfluxDB would wait for their ends.
 STOP_SECONDS = 5.0
 
