@@ -48,7 +48,7 @@ from heapfast.listening import listen
 from heapfast.long_memory import open_long_memory
 from heapfast.pipeline import Pipeline
 from heapfast.places import Place, heapster_place, preferred_place, selected, sharded
-from heapfast.process_tuning import keep_collections_short, raise_file_limit, return_freed_memory
+from heapfast.process_tuning import keep_collections_short, raise_file_limit, return_freed_memory, trim_heap
 from heapfast.processors.gate import Gate
 from heapfast.processors.known import KnownPods
 from heapfast.processors.labels import LabelCopier
@@ -173,10 +173,12 @@ class Daemon:
         """Runs every task until `stop` is set. A task that ends by itself is a bug, and ends the daemon."""
         tasks = [asyncio.create_task(run(), name=name) for name, run in self._tasks.items()]
         tasks.append(asyncio.create_task(self._keep_credentials(), name="credentials"))
+        # These two end by themselves.
         tasks.append(asyncio.create_task(keep_collections_short(self._has_started), name="collector"))
+        tasks.append(asyncio.create_task(trim_heap(self._has_started), name="heap"))
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
-            watched: set[asyncio.Task[Any]] = {stopping, *tasks[:-1]}
+            watched: set[asyncio.Task[Any]] = {stopping, *tasks[:-2]}
             done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 error = task.exception()

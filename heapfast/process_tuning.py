@@ -13,7 +13,7 @@ import asyncio
 import ctypes
 import gc
 import resource
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 #: From mallopt(3). Blocks of this size and more are mappings of their own, which go back when they are freed: columns
@@ -25,11 +25,11 @@ MMAP_THRESHOLD_BYTES: Final = 1024 * 1024
 M_TRIM_THRESHOLD: Final = -1
 TRIM_THRESHOLD_BYTES: Final = 8 * 1024 * 1024
 
-#: How often what has come is frozen while the daemon starts.
-FREEZE_SECONDS: Final = 1.0
+#: How often what has come is frozen, and what is free given back, while the daemon starts.
+START_STEP_SECONDS: Final = 1.0
 
 #: So many times more after the start: by then every target has been asked a few times.
-LAST_FREEZES: Final = 60
+LAST_STEPS: Final = 60
 
 #: When the collector looks at each generation, as the interpreter has it.
 _THRESHOLDS: Final = gc.get_threshold()
@@ -77,11 +77,33 @@ async def keep_collections_short(
     """
     gc.set_threshold(*_THRESHOLDS[:2], _NEVER)
     try:
-        left = LAST_FREEZES
-        while left:
+        async for _ in _steps_of_start(has_started, sleep):
             gc.collect(1)
             gc.freeze()
-            left -= has_started()
-            await sleep(FREEZE_SECONDS)
     finally:
         gc.set_threshold(*_THRESHOLDS)
+
+
+async def trim_heap(
+    has_started: Callable[[], bool], sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+) -> None:
+    """Gives back what lies free between what lives for good, until the start is over; glibc only.
+
+    All targets are asked for the first time at once. What handshakes and lists took for a moment then lies between
+    connections and texts for ever: 29 MiB of 467 with 5,000 nodes. Afterwards there is as much of everything at a time
+    as there was before, and it finds its place. In steps, for the loop's sake: 20 MiB take 3.5 ms.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        async for _ in _steps_of_start(has_started, sleep):
+            trim(TRIM_THRESHOLD_BYTES)
+
+
+async def _steps_of_start(
+    has_started: Callable[[], bool], sleep: Callable[[float], Awaitable[object]]
+) -> AsyncIterator[None]:
+    left = LAST_STEPS
+    while left:
+        yield
+        left -= has_started()
+        await sleep(START_STEP_SECONDS)

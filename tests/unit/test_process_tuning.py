@@ -12,15 +12,16 @@ import pytest
 
 from heapfast import process_tuning
 from heapfast.process_tuning import (
-    FREEZE_SECONDS,
-    LAST_FREEZES,
+    LAST_STEPS,
     M_MMAP_THRESHOLD,
     M_TRIM_THRESHOLD,
     MMAP_THRESHOLD_BYTES,
+    START_STEP_SECONDS,
     TRIM_THRESHOLD_BYTES,
     keep_collections_short,
     raise_file_limit,
     return_freed_memory,
+    trim_heap,
 )
 
 
@@ -92,7 +93,7 @@ async def test_what_lives_for_good_is_frozen_until_a_while_after_the_start(colle
         slept.append(seconds)
 
     await keep_collections_short(lambda: len(slept) >= 5, sleep)
-    assert slept == [FREEZE_SECONDS] * (5 + LAST_FREEZES)
+    assert slept == [START_STEP_SECONDS] * (5 + LAST_STEPS)
     first, *freezes, last = collector.calls
     assert freezes == [1, "freeze"] * len(slept)
     # No full collection meanwhile, and then the collector is as it was.
@@ -112,3 +113,21 @@ async def test_a_daemon_that_is_stopped_leaves_the_collector_as_it_was(collector
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert collector.calls[-1] == gc.get_threshold()
+
+
+@pytest.mark.parametrize("has_trim", [True, False], ids=["glibc", "another C library"])
+async def test_what_lies_free_is_given_back_until_a_while_after_the_start(
+    has_trim: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    trimmed: list[int] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(
+        ctypes, "CDLL", lambda name: SimpleNamespace(**({"malloc_trim": trimmed.append} if has_trim else {}))
+    )
+    await trim_heap(lambda: len(slept) >= 5, sleep)
+    assert trimmed == ([TRIM_THRESHOLD_BYTES] * (5 + LAST_STEPS) if has_trim else [])
+    assert len(slept) == len(trimmed)
