@@ -177,6 +177,8 @@ def _hints(url: str, cluster: Endpoints, names: tuple[str, str]) -> str:
             f"  curl {url}/api/v1/model/namespaces/{namespace}/pods/",
             f"  curl -s {url}/api/v1/metric-export | head -c 1000",
             f"  curl {url}/apis/metrics/v1alpha1/nodes",
+            f"  curl '{url}/apis/heapfast/v1/query?metric={RATE}&window=2m&groupBy=pod&top=5'",
+            f"  curl '{url}/apis/heapfast/v1/query?metric=filesystem/usage&groupBy=pod,resource_id&top=5'",
             f"  curl {url}/healthz",
             f"  curl {url}/metrics",
             "Through the API server, which asks metrics.k8s.io on the daemon's secure port:",

@@ -49,8 +49,8 @@ async def test_the_demo_says_what_to_try_and_stops_when_told(number: signal.Sign
     assert demo.stdout is not None
     try:
         hints = await read_until(demo.stdout, "Ctrl-C stops both.")
-        urls = re.findall(r"curl (http://\S+)$", hints, re.MULTILINE)
-        assert len(urls) >= 7
+        urls = re.findall(r"curl '?(http://[^\s']+)'?$", hints, re.MULTILINE)
+        assert len(urls) >= 9
         async with aiohttp.ClientSession() as session:
             for url in urls:
                 async with session.get(url) as response:

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -382,12 +383,40 @@ async def test_a_form_is_the_same_question(cluster, query):
     assert (await post(cluster, "", query)).json == wanted.json
 
 
-async def test_a_form_may_be_longer_than_a_url(cluster):
+@pytest.mark.parametrize(
+    ("selector", "names"),
+    [
+        pytest.param("app in (web,{many})", ["default", "shop"], id="some of many"),
+        pytest.param("app in (job,{many}),tier!=front,app in (web,job)", ["default"], id="and others"),
+        pytest.param("app notin (web,job,{many})", ["default"], id="none of many"),
+    ],
+)
+async def test_a_form_may_be_longer_than_a_url(cluster, selector, names):
     many = ",".join(f"app-{n}" for n in range(10_000))
-    body = f"metric=cpu/usage_rate&labelSelector=app+in+(web,{many})&groupBy=pod"
+    body = urlencode({
+        "metric": "cpu/usage_rate", "groupBy": "namespace",
+        "labelSelector": selector.format(many=many),
+    })  # fmt: skip
     assert len(body) > 64 * 1024
     answer = await post(cluster, body)
-    assert [row["namespace"] for row in answer.json["items"]] == ["default", "shop"]
+    assert [row["namespace"] for row in answer.json["items"]] == names
+
+
+@pytest.mark.parametrize("slice_", [1, 200])
+@pytest.mark.parametrize(
+    ("selector", "namespaces"),
+    [("n > 1", ["b", "c"]), ("n < 2,n", ["a"]), ("n > 0,n notin (1,3),n in (1,2,3)", ["b"])],
+)
+async def test_selectors_mean_the_same_in_slices(selector, namespaces, slice_, monkeypatch):
+    monkeypatch.setattr("heapfast.api.query.SLICE_VALUES", slice_)
+    cluster = Cluster(n_batches=0)
+    for n, namespace in enumerate("abc", 1):
+        slot = cluster.store.put_pod(namespace, "p", uid="", labels="")
+        cluster.pods.put(slot, namespace, {"n": str(n)})
+        cluster.store.ingest(rows_of([container(namespace, "p", "c", {"memory/usage": 1})]), -1, T0_NS)
+    cluster.tick(T0_NS)
+    query = urlencode({"metric": "memory/usage", "groupBy": "namespace", "labelSelector": selector})
+    assert [row["namespace"] for row in await items(cluster, query)] == namespaces
 
 
 @pytest.mark.parametrize(
