@@ -43,7 +43,7 @@ def build_sinks(
         elif uri.key not in KINDS:
             findings.refuse("sink", repr(uri.key), f"one of {', '.join(sorted((MEMORY, *KINDS)))}")
         else:
-            reader = UriReader(uri, findings, shard)
+            reader = UriReader(uri, findings, shard, environment=environment)
             specs.append((uri.key, reader_of(uri.key)(reader)))
             reader.note_unread()
     return tuple(specs), is_memory_named
@@ -67,7 +67,8 @@ def build_historical(
         findings.refuse("historical-source", repr(uri.key), _ASKABLE)
         return None
     # What is wrong with the same text has been said already.
-    reader = UriReader(uri, Findings() if text in sinks else findings, shard, flag="historical-source")
+    said = Findings() if text in sinks else findings
+    reader = UriReader(uri, said, shard, flag="historical-source", environment=environment)
     spec = reader_of(uri.key)(reader)
     reader.note_unread()
     if not hasattr(spec, "build_history"):
@@ -82,11 +83,21 @@ class UriReader:
     Args:
         shard: of --shard.
         flag: that the URI is of.
+        environment: what `variable` looks into.
     """
 
-    def __init__(self, uri: Uri, findings: Findings, shard: str = "", *, flag: str = "sink") -> None:
+    def __init__(
+        self,
+        uri: Uri,
+        findings: Findings,
+        shard: str = "",
+        *,
+        flag: str = "sink",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.shard = shard
         self._flag = flag
+        self._environment = environment or {}
         self.scheme = uri.scheme
         self.host = uri.host
         self.path = uri.path
@@ -106,6 +117,9 @@ class UriReader:
 
     def secret(self, option: str, default: str = "") -> Secret:
         return Secret(self.text(option, default))
+
+    def variable(self, *names: str) -> Secret:
+        return Secret(next((text for name in names if (text := self._environment.get(name, ""))), ""))
 
     def switch(self, option: str, default: bool) -> bool:
         text = self.text(option)

@@ -3,12 +3,14 @@
 In      elasticsearch:http://HOST:PORT?index=I&cluster_name=C&esUserName=U&esUserSecret=S&nodes=URL&pipeline=P&ver=V
 Out     PUT of each day's index with its mapping and aliases, then bulk requests
 Callers kinds.py
-Source  spec/heapster-pipeline.md 7.5; Q22 (a bulk request that fails is tried again), Q28, Q29 (any index name)
+Source  spec/heapster-pipeline.md 7.5, signatures for AWS among it; Q22 (a bulk request that fails is tried again), Q28,
+        Q29 (any index name)
 Never   leaves a document twice: ids follow from what they are about
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
@@ -16,8 +18,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from heapfast.clock import Clock
 from heapfast.errors import SinkError
 from heapfast.sinks._documents import FAMILIES, ElasticsearchWriter
+from heapfast.sinks.aws import AwsKeys, AwsSigner, read_keys
 from heapfast.sinks.http import HttpServer, HttpSpec, read_http
 from heapfast.sinks.sink import Chunk, Secret
 from heapfast.units import NS_PER_SECOND
@@ -49,6 +53,7 @@ class ElasticsearchSpec(msgspec.Struct, frozen=True, kw_only=True):
         cluster_name: value of the tag of that name.
         pipeline: of the server's, which documents go through; "" for none.
         version: of the server.
+        aws: keys that requests are signed with; None signs none.
     """
 
     servers: tuple[HttpSpec, ...]
@@ -56,9 +61,10 @@ class ElasticsearchSpec(msgspec.Struct, frozen=True, kw_only=True):
     cluster_name: str = CLUSTER
     pipeline: str = ""
     version: int = NO_TYPES_FROM
+    aws: AwsKeys | None = None
 
     def build(self, executor: Executor) -> ElasticsearchSink:
-        return ElasticsearchSink(self)
+        return ElasticsearchSink(self, Clock())
 
 
 def read_elasticsearch(uri: SinkUri) -> ElasticsearchSpec:
@@ -76,6 +82,8 @@ def read_elasticsearch(uri: SinkUri) -> ElasticsearchSpec:
     if not index or index != index.lower() or index[0] in "-_+" or any(c in '\\/*?"<>| ,#:' for c in index):
         uri.refuse("an option 'index' that cannot be used", "a name that Elasticsearch takes for an index")
     return ElasticsearchSpec(
+        # What the URI says goes before what the environment has.
+        aws=None if user else read_keys(uri, nodes[0] if nodes else first.url),
         servers=tuple(msgspec.structs.replace(first, url=node) for node in nodes) or (first,),
         index=index,
         cluster_name=uri.text("cluster_name", CLUSTER),
@@ -85,10 +93,15 @@ def read_elasticsearch(uri: SinkUri) -> ElasticsearchSpec:
 
 
 class Bulk(NamedTuple):
-    """One bulk request."""
+    """One bulk request.
+
+    Attributes:
+        sha256: of `lines`, where requests are signed; else "".
+    """
 
     index_name: str
     lines: bytes
+    sha256: str = ""
 
 
 class ElasticsearchSink:
@@ -96,9 +109,10 @@ class ElasticsearchSink:
 
     name = "ElasticSearch Sink"
 
-    def __init__(self, spec: ElasticsearchSpec) -> None:
+    def __init__(self, spec: ElasticsearchSpec, clock: Clock) -> None:
         self._spec = spec
-        self._servers = [HttpServer(server) for server in spec.servers]
+        signer = AwsSigner(spec.aws, clock) if spec.aws is not None else None
+        self._servers = [HttpServer(server, signer=signer) for server in spec.servers]
         self._turn = 0
         self._known_index = ""
         self.place = ",".join(server.place for server in self._servers)
@@ -111,7 +125,7 @@ class ElasticsearchSink:
     def chunks(self, batch: Batch) -> Chunks:
         day = datetime.fromtimestamp(batch.timestamp_ns // NS_PER_SECOND, UTC)
         writer = ElasticsearchWriter(batch, self._spec.cluster_name, self._types)
-        return BulkChunks(writer, f"{self._spec.index}-{day:%Y.%m.%d}")
+        return BulkChunks(writer, f"{self._spec.index}-{day:%Y.%m.%d}", signs=self._spec.aws is not None)
 
     async def send(self, payload: Bulk) -> None:
         server = self._servers[self._turn % len(self._servers)]
@@ -121,7 +135,12 @@ class ElasticsearchSink:
                 self._known_index = payload.index_name
             params = {**_FAILURES, "pipeline": self._spec.pipeline} if self._spec.pipeline else _FAILURES
             answer = await server.request(
-                "POST", f"/{payload.index_name}/_bulk", payload.lines, headers=_NDJSON, params=params
+                "POST",
+                f"/{payload.index_name}/_bulk",
+                payload.lines,
+                headers=_NDJSON,
+                params=params,
+                body_sha256=payload.sha256,
             )
         except SinkError:
             self._turn += 1
@@ -164,13 +183,17 @@ class ElasticsearchSink:
 class BulkChunks:
     """One batch in bulk requests."""
 
-    def __init__(self, writer: ElasticsearchWriter, index: str) -> None:
+    def __init__(self, writer: ElasticsearchWriter, index: str, *, signs: bool) -> None:
         self._writer = writer
         self._index = index
+        self._signs = signs
 
     def read(self) -> Chunk | None:
         chunk = self._writer.read()
-        return None if chunk is None else Chunk(Bulk(self._index, chunk.payload), chunk.samples)
+        if chunk is None:
+            return None
+        digest = hashlib.sha256(chunk.payload).hexdigest() if self._signs else ""
+        return Chunk(Bulk(self._index, chunk.payload, digest), chunk.samples)
 
 
 def index_body(base: str, version: int) -> dict[str, Any]:

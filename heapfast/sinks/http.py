@@ -10,16 +10,20 @@ Never   follows a redirect, or shows a credential: what an answer quotes is sear
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from heapfast import __version__
 from heapfast.errors import SinkError
+from heapfast.sinks.aws import DIGEST_HEADER, AwsSigner
 from heapfast.sinks.sink import Secret
 from heapfast.tls import client_context, read_ca
 
@@ -62,17 +66,21 @@ class HttpServer:
 
     Args:
         passing: statuses that another attempt may not meet.
+        signer: signs every request.
     """
 
-    def __init__(self, spec: HttpSpec, *, passing: frozenset[int] = PASSING) -> None:
+    def __init__(self, spec: HttpSpec, *, passing: frozenset[int] = PASSING, signer: AwsSigner | None = None) -> None:
         # Some services have a token in the path.
         self.place = "/".join(spec.url.split("/")[:3])
         self._spec = spec
         self._passing = passing
+        self._signer = signer
         self._session: aiohttp.ClientSession | None = None
         self._headers = {"User-Agent": f"heapfast/{__version__}"}
         self._headers.update({name: value.reveal() for name, value in spec.headers})
         self._secrets = [value.reveal() for value in (spec.password, *(value for _, value in spec.headers)) if value]
+        if signer is not None:
+            self._secrets += signer.secrets
         if spec.user:
             pair = base64.b64encode(f"{spec.user}:{spec.password.reveal()}".encode()).decode()
             self._headers["Authorization"] = f"Basic {pair}"
@@ -86,17 +94,27 @@ class HttpServer:
         *,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        body_sha256: str = "",
     ) -> bytes:
         """Asks once; gives the body of a 2xx answer.
+
+        Args:
+            body_sha256: of a body that is large, where requests are signed.
 
         Raises:
             SinkError: there was no answer, or another one.
         """
         try:
+            url = URL(f"{self._spec.url}{path}")
+            if params:
+                # Blanks as "%20": a "+" means another thing where it is signed.
+                url = URL(f"{url}?{urlencode(params, quote_via=quote)}", encoded=True)
+            if self._signer is not None:
+                digest = body_sha256 or hashlib.sha256(body or b"").hexdigest()
+                headers = self._signer.sign(method, url, {**(headers or {}), DIGEST_HEADER: digest}, digest)
             async with self._get_session().request(
                 method,
-                f"{self._spec.url}{path}",
-                params=params,
+                url,
                 headers=headers,
                 # As a file, since aiohttp copies a body of bytes as a whole while the loop waits.
                 data=None if body is None else io.BytesIO(body),

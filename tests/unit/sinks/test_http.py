@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
+from heapfast.clock import ManualClock
 from heapfast.config.findings import Findings
 from heapfast.config.sinks import UriReader
 from heapfast.config.uris import parse_uri
@@ -229,7 +230,7 @@ def test_elasticsearch_is_refused_what_cannot_be_meant(value: str, fault: str) -
 def test_elasticsearch_types_follow_the_version() -> None:
     def types(version: str) -> bytes:
         uri = UriReader(parse_uri(f"elasticsearch:http://h?ver={version}", {}), Findings())
-        chunk = ElasticsearchSink(read_elasticsearch(uri)).chunks(example_batch()).read()
+        chunk = ElasticsearchSink(read_elasticsearch(uri), ManualClock()).chunks(example_batch()).read()
         assert chunk is not None
         lines: bytes = chunk.payload.lines
         return lines
