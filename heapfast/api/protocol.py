@@ -17,6 +17,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from heapfast.api.joined_writes import JoiningTransport
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -51,7 +53,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._tls: dict[Any, Any] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
         if len(self.connections) > 2 * self._limits.connections:
             transport.abort()
             return
