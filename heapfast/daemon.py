@@ -48,7 +48,13 @@ from heapfast.listening import listen
 from heapfast.long_memory import open_long_memory
 from heapfast.pipeline import Pipeline
 from heapfast.places import Place, heapster_place, preferred_place, selected, sharded
-from heapfast.process_tuning import keep_collections_short, raise_file_limit, return_freed_memory, trim_heap
+from heapfast.process_tuning import (
+    keep_collections_short,
+    raise_file_limit,
+    return_freed_memory,
+    shorten_turns,
+    trim_heap,
+)
 from heapfast.processors.gate import Gate
 from heapfast.processors.known import KnownPods
 from heapfast.processors.labels import LabelCopier
@@ -119,6 +125,7 @@ async def serve(options: Options, *, stop: asyncio.Event | None = None, ready: a
         log.info("%s", note)
     raise_file_limit()
     return_freed_memory()
+    shorten_turns()
     stop = stop or _stop_on_signals()
     async with contextlib.AsyncExitStack() as stack:
         # What can fail for the operator's fault comes first: nothing has been started then.

@@ -17,10 +17,12 @@ from heapfast.process_tuning import (
     M_TRIM_THRESHOLD,
     MMAP_THRESHOLD_BYTES,
     START_STEP_SECONDS,
+    SWITCH_SECONDS,
     TRIM_THRESHOLD_BYTES,
     keep_collections_short,
     raise_file_limit,
     return_freed_memory,
+    shorten_turns,
     trim_heap,
 )
 
@@ -35,6 +37,13 @@ def test_the_limit_of_open_files_is_raised(
     replace("resource.setrlimit", lambda which, to: got.append(to))
     raise_file_limit()
     assert got == want
+
+
+def test_threads_hand_over_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_: list[float] = []
+    monkeypatch.setattr("sys.setswitchinterval", set_.append)
+    shorten_turns()
+    assert set_ == [SWITCH_SECONDS]
 
 
 def test_large_blocks_go_back_and_the_end_of_the_heap_stays(
