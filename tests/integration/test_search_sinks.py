@@ -25,6 +25,9 @@ from tests.store_servers import running
 from tests.unit.sinks import naive
 from tests.unit.sinks.example import example_batch
 
+#: Longer than a server may take to start.
+pytestmark = pytest.mark.timeout(PATIENCE_SECONDS + 200)
+
 JAVA = "java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.security.manager=allow".split()
 LOG4J = """\
 status = error
