@@ -37,6 +37,7 @@ EXTENSIONS = [
     "heapfast._requirements",
     "heapfast._entities",
     "heapfast._metrics",
+    "heapfast._ledger",
     "heapfast._batch",
     "heapfast._kernels",
     "heapfast._pack",

@@ -6,10 +6,14 @@ Who holds a reference to a Batch may read all of its memory, text included.
 """
 from libc.string cimport memcpy
 
+from heapfast._ledger cimport Ledger
 from heapfast._metrics cimport Metrics
-from heapfast._pack cimport packed_t
 from heapfast._text cimport text_ptr, text_t
 from heapfast._types cimport N_KINDS, N_METRICS, int64_t, span_t, uint8_t, uint32_t, uint64_t
+
+
+cdef enum:
+    CHUNK = 512                # slots: a page of memory of each column
 
 
 # One kind of entity in one batch. Every array is owned by the batch, has `n` entries indexed by slot
@@ -18,6 +22,7 @@ cdef struct frame_t:
     uint32_t n
     uint32_t cap
     uint32_t n_present
+    uint8_t* blank             # only while open: 1 = this chunk of slots is not filled yet; NULL: all are
     uint8_t* present           # PRESENT_*
     int64_t* sample_ns         # Unix ns of the sample as the kubelet states it; time_zero() = none; not on resources
     int64_t* start_ns          # Unix ns; when counting began; time_zero() = unknown; not on resources
@@ -62,33 +67,6 @@ cdef enum:
     ENTITY_TERMINATED = 4      # pod containers: the API server says it has ended
     ENTITY_SPEC = 8            # pod containers: named in the pod's spec (init containers are not)
     ENTITY_NO_NODENAME = 16    # pods made by aggregation: they carry no node label
-
-
-# What a batch had that is gone.
-cdef struct dead_t:
-    frame_t frame[N_KINDS]
-    dead_t* next
-
-
-# Which batches are in memory, so that what they show is not freed. Two may have one seq: spares that were never used.
-# And what is free already, until a thread gives it back: 60 MiB of columns a tick on the largest cluster.
-cdef class Ledger:
-    cdef:
-        object entities              # owner of all texts; batches keep it alive through their ledger
-        uint64_t* seq                # owned, ascending
-        uint32_t n, cap
-        dead_t* dead                 # owned; a list by `next`
-        readonly uint32_t n_dead     # so many are in it
-        packed_t* dropped            # owned; a list by `next`
-
-    cdef int add(self, uint64_t seq) except -1
-    cdef void remove(self, uint64_t seq) noexcept
-    cdef uint64_t oldest(self) noexcept      # UINT64_MAX when there are none
-    # Take what nobody reads any more, to be freed by the next sweep.
-    cdef void bury(self, const frame_t* frames) noexcept
-    cdef void bury_packed(self, packed_t* columns) noexcept
-    # Frees what was taken so far. In any thread; takes a millisecond for some ten MiB.
-    cdef void sweep(self) noexcept
 
 
 cdef class Batch:
@@ -157,10 +135,20 @@ cdef inline bint is_present(const frame_t* frame, uint32_t slot) noexcept nogil:
     return slot < frame.n and frame.present[slot] != 0
 
 
+cdef inline void frame_touch(frame_t* frame, uint32_t slot) noexcept nogil:
+    if frame.blank != NULL and frame.blank[slot // CHUNK]:
+        frame_fill_chunk(frame, slot // CHUNK)
+
+
 cdef int check_kind(int kind) except -1       # raises ValueError for one that is none
 
 # All of these return 0, or -1 when memory is out.
 cdef int frame_reserve(frame_t* frame, int kind, uint32_t n) noexcept nogil
+# The same for a frame that has nothing yet, but no page of it is touched before somebody asks for a slot there: by
+# frame_touch on the loop, by frame_fill for all that are left before anybody else reads.
+cdef int frame_reserve_blank(frame_t* frame, int kind, uint32_t n) noexcept nogil
+cdef void frame_fill(frame_t* frame) noexcept nogil
+cdef void frame_fill_chunk(frame_t* frame, uint32_t chunk) noexcept nogil
 cdef int64_t* frame_column(frame_t* frame, int metric) noexcept nogil   # made on demand; NULL: no memory
 cdef int frame_images(frame_t* frame) noexcept nogil                    # makes the column of images, with none in it
 cdef void frame_seal(frame_t* frame) noexcept nogil                     # lets go of what only an open frame has

@@ -1,9 +1,5 @@
 from typing import Any, final
 
-class Ledger:
-    n_dead: int
-    def __init__(self, entities: object) -> None: ...
-
 @final
 class Batch:
     timestamp_ns: int

@@ -6,12 +6,11 @@ Callers _core makes them, the modules beside it fill them; pipeline; render and 
 Never   shows a batch half done: Python sees a Batch only once it is closed
 """
 cimport cython
-from libc.stdint cimport UINT64_MAX
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
+from heapfast._ledger cimport Ledger
 from heapfast._metrics cimport Metrics
-from heapfast._pack cimport packed_clear, packed_t
 from heapfast._text cimport text_is, text_str, text_t
 from heapfast._types cimport (
     KIND_CLUSTER,
@@ -60,65 +59,114 @@ cdef int frame_reserve(frame_t* frame, int kind, uint32_t n) noexcept nogil:
     """Makes room for slots below n, all absent. Never shrinks."""
     cdef uint32_t old = frame.cap
     cdef uint32_t cap
-    cdef int m
     if n > old:
+        frame_fill(frame)
         cap = old + old // 4 + 64
         if cap < n:
             cap = n
-        if more(<void**>&frame.present, cap, 1):
+        if grow(frame, kind, cap):
             return -1
-        memset(frame.present + old, 0, cap - old)
-        if more(<void**>&frame.answer, cap, 4):
-            return -1
-        memset(frame.answer + old, 0, <size_t>(cap - old) * 4)
-        if kind == KIND_POD:
-            if more(<void**>&frame.renewed, cap, 1) or more(<void**>&frame.uid, cap, sizeof(void*)):
-                return -1
-            memset(frame.renewed + old, 0, cap - old)
-            memset(frame.uid + old, 0, (cap - old) * sizeof(void*))
-        if frame.image != NULL:
-            if more(<void**>&frame.image, cap, sizeof(void*)):
-                return -1
-            memset(frame.image + old, 0, (cap - old) * sizeof(void*))
-        if kind != KIND_RESOURCE:
-            if more(<void**>&frame.sample_ns, cap, 8) or more(<void**>&frame.start_ns, cap, 8):
-                return -1
-            if more(<void**>&frame.node, cap, 4):
-                return -1
-            fill_i64(frame.sample_ns, old, cap, time_zero())
-            fill_i64(frame.start_ns, old, cap, time_zero())
-            memset(frame.node + old, 0xFF, <size_t>(cap - old) * 4)          # SLOT_NONE
-        if frame.has_side:
-            if more(<void**>&frame.side_sample_ns, cap, 8) or more(<void**>&frame.side_start_ns, cap, 8):
-                return -1
-            if more(<void**>&frame.origin, cap, 1):
-                return -1
-            fill_i64(frame.side_sample_ns, old, cap, time_zero())
-            fill_i64(frame.side_start_ns, old, cap, time_zero())
-            memset(frame.origin + old, 0, cap - old)
-            if kind == KIND_NODE:
-                if more(<void**>&frame.answered, cap, 1):
-                    return -1
-                memset(frame.answered + old, 0, cap - old)
-        for m in range(N_METRICS):
-            if frame.column[m] != NULL:
-                if more(<void**>&frame.column[m], cap, 8):
-                    return -1
-                fill_i64(frame.column[m], old, cap, absent_i64())
+        fill(frame, old, cap)
         frame.cap = cap
     if n > frame.n:
         frame.n = n
     return 0
 
 
+cdef int frame_reserve_blank(frame_t* frame, int kind, uint32_t n) noexcept nogil:
+    cdef uint32_t n_chunks = (n + CHUNK - 1) // CHUNK
+    if grow(frame, kind, n):
+        return -1
+    frame.blank = <uint8_t*>malloc(n_chunks + 1)
+    if frame.blank == NULL:
+        return -1
+    memset(frame.blank, 1, n_chunks)
+    frame.cap = n
+    return 0
+
+
+cdef void frame_fill(frame_t* frame) noexcept nogil:
+    cdef uint32_t chunk
+    if frame.blank == NULL:
+        return
+    for chunk in range((frame.cap + CHUNK - 1) // CHUNK):
+        if frame.blank[chunk]:
+            frame_fill_chunk(frame, chunk)
+    free(frame.blank)
+    frame.blank = NULL
+
+
+cdef void frame_fill_chunk(frame_t* frame, uint32_t chunk) noexcept nogil:
+    fill(frame, chunk * CHUNK, min((chunk + 1) * CHUNK, frame.cap))
+    frame.blank[chunk] = 0
+
+
+cdef int grow(frame_t* frame, int kind, uint32_t cap) noexcept nogil:
+    """Room in every array that the kind has, not filled."""
+    cdef int m
+    if more(<void**>&frame.present, cap, 1) or more(<void**>&frame.answer, cap, 4):
+        return -1
+    if kind == KIND_POD:
+        if more(<void**>&frame.renewed, cap, 1) or more(<void**>&frame.uid, cap, sizeof(void*)):
+            return -1
+    if frame.image != NULL and more(<void**>&frame.image, cap, sizeof(void*)):
+        return -1
+    if kind != KIND_RESOURCE:
+        if more(<void**>&frame.sample_ns, cap, 8) or more(<void**>&frame.start_ns, cap, 8):
+            return -1
+        if more(<void**>&frame.node, cap, 4):
+            return -1
+    if frame.has_side:
+        if more(<void**>&frame.side_sample_ns, cap, 8) or more(<void**>&frame.side_start_ns, cap, 8):
+            return -1
+        if more(<void**>&frame.origin, cap, 1) or (kind == KIND_NODE and more(<void**>&frame.answered, cap, 1)):
+            return -1
+    for m in range(N_METRICS):
+        if frame.column[m] != NULL and more(<void**>&frame.column[m], cap, 8):
+            return -1
+    return 0
+
+
+cdef void fill(frame_t* frame, uint32_t start, uint32_t stop) noexcept nogil:
+    """Nothing in any array, from a slot up to another."""
+    cdef size_t n = stop - start
+    cdef int m
+    memset(frame.present + start, 0, n)
+    memset(frame.answer + start, 0, n * 4)
+    if frame.renewed != NULL:
+        memset(frame.renewed + start, 0, n)
+        memset(frame.uid + start, 0, n * sizeof(void*))
+    if frame.image != NULL:
+        memset(frame.image + start, 0, n * sizeof(void*))
+    if frame.sample_ns != NULL:
+        fill_i64(frame.sample_ns, start, stop, time_zero())
+        fill_i64(frame.start_ns, start, stop, time_zero())
+        memset(frame.node + start, 0xFF, n * 4)          # SLOT_NONE
+    if frame.origin != NULL:
+        fill_i64(frame.side_sample_ns, start, stop, time_zero())
+        fill_i64(frame.side_start_ns, start, stop, time_zero())
+        memset(frame.origin + start, 0, n)
+    if frame.answered != NULL:
+        memset(frame.answered + start, 0, n)
+    for m in range(N_METRICS):
+        if frame.column[m] != NULL:
+            fill_i64(frame.column[m], start, stop, absent_i64())
+
+
 cdef int64_t* frame_column(frame_t* frame, int metric) noexcept nogil:
     """The column of a metric, made and filled with "absent" when nobody had it so far."""
     cdef int64_t* column = frame.column[metric]
+    cdef uint32_t chunk
     if column == NULL:
         column = <int64_t*>malloc(<size_t>(frame.cap if frame.cap else 1) * 8)
         if column == NULL:
             return NULL
-        fill_i64(column, 0, frame.cap, absent_i64())
+        if frame.blank == NULL:
+            fill_i64(column, 0, frame.cap, absent_i64())
+        else:
+            for chunk in range((frame.cap + CHUNK - 1) // CHUNK):
+                if not frame.blank[chunk]:
+                    fill_i64(column, chunk * CHUNK, min((chunk + 1) * CHUNK, frame.cap), absent_i64())
         frame.column[metric] = column
     return column
 
@@ -140,6 +188,7 @@ cdef void frame_seal(frame_t* frame) noexcept nogil:
 cdef void frame_clear(frame_t* frame) noexcept nogil:
     """Frees everything."""
     cdef int i
+    free(frame.blank)
     free(frame.present)
     free(frame.sample_ns)
     free(frame.start_ns)
@@ -173,6 +222,17 @@ cdef void frame_clear(frame_t* frame) noexcept nogil:
         free(frame.first[i])
         free(frame.child[i])
     memset(frame, 0, sizeof(frame_t))
+
+
+cdef void clear_frames(frame_t* frames) noexcept nogil:
+    cdef int kind
+    for kind in range(N_KINDS):
+        frame_clear(&frames[kind])
+
+
+cdef void free_frames(void* frames) noexcept nogil:
+    clear_frames(<frame_t*>frames)
+    free(frames)
 
 
 cdef int index_children(frame_t* frames, int kind) noexcept nogil:
@@ -226,100 +286,6 @@ cdef int index_children(frame_t* frames, int kind) noexcept nogil:
     return 0
 
 
-# -- which batches are in memory ----------------------------------------------------------------
-
-
-cdef class Ledger:
-
-    def __cinit__(self, entities):
-        self.entities = entities
-
-    def __dealloc__(self):
-        self.sweep()
-        free(self.seq)
-
-    cdef int add(self, uint64_t seq) except -1:
-        cdef uint64_t* bigger
-        if self.n == self.cap:
-            bigger = <uint64_t*>realloc(self.seq, (self.cap * 2 + 8) * sizeof(uint64_t))
-            if bigger == NULL:
-                raise MemoryError
-            self.seq = bigger
-            self.cap = self.cap * 2 + 8
-        self.seq[self.n] = seq
-        self.n += 1
-        return 0
-
-    cdef void remove(self, uint64_t seq) noexcept:
-        """Takes out one batch of that seq, and leaves the others."""
-        cdef uint32_t i = 0
-        while i < self.n and self.seq[i] != seq:
-            i += 1
-        if i == self.n:
-            return
-        self.n -= 1
-        while i < self.n:
-            self.seq[i] = self.seq[i + 1]
-            i += 1
-
-    cdef uint64_t oldest(self) noexcept:
-        return self.seq[0] if self.n else UINT64_MAX
-
-    cdef void bury(self, const frame_t* frames) noexcept:
-        cdef dead_t* dead = <dead_t*>malloc(sizeof(dead_t))
-        cdef frame_t owned
-        cdef int kind
-        if dead == NULL:
-            for kind in range(N_KINDS):
-                owned = frames[kind]
-                frame_clear(&owned)
-            return
-        memcpy(dead.frame, frames, sizeof(dead.frame))
-        dead.next = self.dead
-        self.dead = dead
-        self.n_dead += 1
-
-    cdef void bury_packed(self, packed_t* columns) noexcept:
-        cdef packed_t* last = columns
-        if columns == NULL:
-            return
-        while last.next != NULL:
-            last = last.next
-        last.next = self.dropped
-        self.dropped = columns
-
-    cdef void sweep(self) noexcept:
-        # Taken with the GIL: a reader may bury the next batch while this frees the former.
-        cdef dead_t* dead = self.dead
-        cdef packed_t* dropped = self.dropped
-        self.dead = NULL
-        self.n_dead = 0
-        self.dropped = NULL
-        with nogil:
-            free_dead(dead)
-            free_packed(dropped)
-
-
-cdef void free_dead(dead_t* dead) noexcept nogil:
-    cdef dead_t* next
-    cdef int kind
-    while dead != NULL:
-        next = dead.next
-        for kind in range(N_KINDS):
-            frame_clear(&dead.frame[kind])
-        free(dead)
-        dead = next
-
-
-cdef void free_packed(packed_t* column) noexcept nogil:
-    cdef packed_t* next
-    while column != NULL:
-        next = column.next
-        packed_clear(column)
-        free(column)
-        column = next
-
-
 # -- the batch ------------------------------------------------------------------------------
 
 
@@ -328,7 +294,7 @@ cdef void free_packed(packed_t* column) noexcept nogil:
 cdef class Batch:
     """All samples of one tick. Made by the store; see _batch.pxd for what is in it."""
 
-    def __cinit__(self, Metrics metrics, Ledger ledger, uint64_t seq, bint has_schedulable, int64_t side_ns=0):
+    def __cinit__(self, Metrics metrics, Ledger ledger not None, uint64_t seq, bint has_schedulable, int64_t side_ns=0):
         cdef int kind
         self.metrics = metrics
         self.ledger = ledger
@@ -340,9 +306,13 @@ cdef class Batch:
         ledger.add(seq)
 
     def __dealloc__(self):
-        if self.ledger is not None:
-            self.ledger.bury(self.frame)
-            self.ledger.remove(self.seq)
+        cdef frame_t* frames = <frame_t*>malloc(sizeof(self.frame))
+        if frames != NULL:
+            memcpy(frames, self.frame, sizeof(self.frame))
+            self.ledger.bury(frames, free_frames)
+        else:
+            clear_frames(self.frame)
+        self.ledger.remove(self.seq)
 
     cdef size_t nbytes(self) noexcept:
         """Bytes of its arrays."""

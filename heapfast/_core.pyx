@@ -15,16 +15,17 @@ from heapfast._batch cimport (
     ENTITY_TERMINATED,
     ENTITY_UNSCHEDULABLE,
     Batch,
-    Ledger,
     check_kind,
     frame_column,
     frame_images,
     frame_reserve,
     frame_t,
+    frame_touch,
 )
 from heapfast._closing cimport CLOSING_DONE, CLOSING_RUNNING, Closing, Spare
 from heapfast._entities cimport FEW_CONTAINERS, Entities, owner_t, pod_spec_t, specified_by, table_t
 from heapfast._extras cimport Extras
+from heapfast._ledger cimport Ledger
 from heapfast._metrics cimport Metrics
 from heapfast._requirements cimport NO_REQUIREMENTS, requirements_t
 from heapfast._ring cimport Ring
@@ -575,6 +576,7 @@ cdef class Store:
     cdef int _reserve(self, int kind, uint32_t slot) except -1:
         if slot >= self.open.frame[kind].n and frame_reserve(&self.open.frame[kind], kind, slot + 1):
             raise MemoryError
+        frame_touch(&self.open.frame[kind], slot)
         return 0
 
     # -- the tick --------------------------------------------------------------------------------
@@ -855,7 +857,7 @@ cdef class Store:
             "retired_texts": self.entities.n_retired,
             "pooled_texts": len(self.entities.pool),
             "requirements": len(self.entities.requirements),
-            "dead_batches": self.ledger.n_dead,
+            "dead_parts": self.ledger.n_dead,
             "batches": len(self.ring),
             "short_batches": self.ring.short_len(),
             "open_bytes": self.open.nbytes(),

@@ -5,7 +5,8 @@ the *long* metrics for `long`. A batch that leaves the short class drops its oth
 packed values lean on the newer side only, dropping the oldest never touches the rest.
 Belongs to the loop.
 """
-from heapfast._batch cimport Batch, Ledger
+from heapfast._batch cimport Batch
+from heapfast._ledger cimport Ledger
 from heapfast._pack cimport packed_t
 from heapfast._types cimport N_KINDS, N_METRICS, int64_t, uint8_t, uint32_t, uint64_t
 

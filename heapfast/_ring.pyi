@@ -1,4 +1,5 @@
-from heapfast._batch import Batch, Ledger
+from heapfast._batch import Batch
+from heapfast._ledger import Ledger
 
 class Packed:
     timestamp_ns: int

@@ -8,10 +8,23 @@ Source  spec/heapster-pipeline.md 6.1 for retention: at the moment a batch comes
 """
 cimport cython
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from libc.stdlib cimport free
 
-from heapfast._batch cimport Batch, Ledger
-from heapfast._pack cimport packed_has, packed_nbytes, packed_samples, packed_value
+from heapfast._batch cimport Batch
+from heapfast._ledger cimport Ledger
+from heapfast._pack cimport packed_clear, packed_has, packed_nbytes, packed_samples, packed_t, packed_value
 from heapfast._types cimport N_KINDS, N_METRICS, absent_i64, int64_t, uint8_t, uint32_t, uint64_t
+
+
+cdef void free_packed(void* columns) noexcept nogil:
+    """Frees a list of columns."""
+    cdef packed_t* column = <packed_t*>columns
+    cdef packed_t* next
+    while column != NULL:
+        next = column.next
+        packed_clear(column)
+        free(column)
+        column = next
 
 
 @cython.no_gc      # a Ledger never refers back; and it must be there when this goes
@@ -44,7 +57,8 @@ cdef class Packed:
                 self._bury_dropped()
 
     cdef void _bury_dropped(self) noexcept:
-        self.ledger.bury_packed(self.dropped)
+        if self.dropped != NULL:
+            self.ledger.bury(self.dropped, free_packed)
         self.dropped = NULL
 
     cdef void drop_short(self, const uint8_t* is_long) noexcept:

@@ -62,6 +62,7 @@ CORE = frozenset(
         "_requirements",
         "_entities",
         "_metrics",
+        "_ledger",
         "_batch",
         "_kernels",
         "_pack",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -187,20 +188,55 @@ def test_an_unused_spare_does_not_free_what_its_twin_shows(cluster: Cluster) -> 
     assert cluster.store.stats()["retired_texts"] < 20
 
 
+def test_a_batch_that_was_made_ready_holds_what_answers_said_and_nothing_else(cluster: Cluster) -> None:
+    """Columns are filled where an answer comes, a few hundred slots at a time; the rest is filled when it closes."""
+    draw = random.Random(6)
+    n_pods = 3_000
+    usage = cluster.store.metric_id("memory/usage")
+    for number in range(n_pods):
+        cluster.ingest(container("ns", f"p{number}", "c", {"memory/usage": 1}, at=cluster.at))
+    cluster.tick()
+    for tick in range(6):
+        spare = cluster.store.make_spare()
+        spare.prepare()
+        closing = cluster.store.swap(cluster.at + 1, spare)
+        closing.run()
+        cluster.store.commit(closing, cluster.at + 1)
+        cluster.at += 15 * SECOND_NS
+        told = {f"p{number}": draw.getrandbits(40) for number in draw.sample(range(n_pods), (1, 40, 600)[tick % 3])}
+        for name, value in told.items():
+            # A column that nobody had before comes in the middle.
+            more = {"custom": [custom(f"new-{tick}", value)]} if value % 5 == 0 else {}
+            cluster.ingest(container("ns", name, "c", {"memory/usage": value}, at=cluster.at, **more))
+        if tick == 4:
+            # More newcomers than there is room for.
+            told |= {f"more-{number}": number for number in range(1_000)}
+            for name in told.keys() - {f"p{number}" for number in range(n_pods)}:
+                cluster.ingest(container("ns", name, "c", {"memory/usage": told[name]}, at=cluster.at))
+        batch = cluster.tick()
+        new = cluster.store.metric_id(f"custom/new-{tick}")
+        assert len(batch.names(Kind.POD_CONTAINER)) == len(told)
+        for slot in range(cluster.store.stats()["slots"][Kind.POD_CONTAINER]):
+            name = cluster.store.name(Kind.POD, cluster.store.parent(Kind.POD_CONTAINER, slot))
+            assert batch.value(Kind.POD_CONTAINER, slot, usage) == told.get(name)
+            is_new = name in told and name.startswith("p") and told[name] % 5 == 0
+            assert batch.value(Kind.POD_CONTAINER, slot, new) == (told[name] if is_new else None)
+
+
 def test_what_a_batch_had_is_swept_once_nobody_reads_it(cluster: Cluster) -> None:
     first = cluster.tick(*cluster.web(1))
     want = first.sets()
     cluster.tick(*cluster.web(2))
-    assert cluster.store.stats()["dead_batches"] == 0
+    assert cluster.store.stats()["dead_parts"] == 0
     cluster.store.sweep()
     assert first.sets() == want
     del first
-    assert cluster.store.stats()["dead_batches"] == 1
+    assert cluster.store.stats()["dead_parts"] == 1
     cluster.tick(*cluster.web(3))
     # Closing swept the first; the second went with the commit.
-    assert cluster.store.stats()["dead_batches"] == 1
+    assert cluster.store.stats()["dead_parts"] == 1
     cluster.store.sweep()
-    assert cluster.store.stats()["dead_batches"] == 0
+    assert cluster.store.stats()["dead_parts"] == 0
     assert cluster.series("cpu/usage", Kind.POD_CONTAINER, *WEB, "c") == [1, 2, 3]
 
 

@@ -1,0 +1,3 @@
+class Ledger:
+    n_dead: int
+    def __init__(self, entities: object) -> None: ...
