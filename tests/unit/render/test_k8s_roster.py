@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from array import array
 
 import pytest
@@ -54,6 +55,21 @@ def test_many_names_stay_in_order_while_blocks_are_cut_and_given_back() -> None:
     for name in names:
         usage.pods.remove(slots[name])
     assert (len(usage.pods), usage.pods.fragments) == (0, 0)
+
+
+def test_labels_that_come_and_go_are_kept_once_however_many_there_are() -> None:
+    """Some of a workload, some that no other pod has."""
+    usage = Usage()
+    draw = random.Random(8)
+    model: dict[str, dict[str, str]] = {}
+    for _ in range(6_000):
+        name = f"pod-{draw.randrange(900)}"
+        if name in model and draw.random() < 0.3:
+            usage.pods.remove(usage.put_pod("n", name, model.pop(name)))
+        else:
+            model[name] = {"app": f"{draw.randrange(20)}"} if draw.random() < 0.5 else {"pod": f"{draw.random()}"}
+            usage.put_pod("n", name, model[name])
+    assert usage.pods.fragments == len({tuple(labels.items()) for labels in model.values()})
 
 
 def test_equal_labels_are_kept_once() -> None:
