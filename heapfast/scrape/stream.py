@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from heapfast.scrape.limits import RECEIVE_BUFFER_BYTES
 
@@ -64,25 +64,40 @@ class Stream:
         self._unsent = b""
         self._is_closed = False
 
-    async def open(self, ip: str, port: int) -> None:
+    async def open(self, host: str, port: int) -> None:
         """Connects; the owner hears when data can be sent.
 
+        Args:
+            host: an address, or a name; of several addresses the first that can be connected to is taken.
+
         Raises:
-            OSError: there is no connection.
+            OSError: there is no connection; what was wrong with the last address.
         """
-        connected = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_STREAM)
+        failure = OSError(f"{host} has no address")
+        for family, _, _, _, address in await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            try:
+                connected = await self._connect(family, address)
+            except OSError as error:
+                failure = error
+                continue
+            if self._is_closed:
+                connected.close()
+            else:
+                self.adopt(connected)
+            return
+        raise failure
+
+    async def _connect(self, family: int, address: Any) -> socket.socket:
+        connecting = socket.socket(family, socket.SOCK_STREAM)
         try:
-            connected.setblocking(False)
+            connecting.setblocking(False)
             # What is sent is sent at once: nothing follows that could go along with it.
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await self._loop.sock_connect(connected, (ip, port))
+            connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self._loop.sock_connect(connecting, address)
         except BaseException:
-            connected.close()
+            connecting.close()
             raise
-        if self._is_closed:
-            connected.close()
-        else:
-            self.adopt(connected)
+        return connecting
 
     def adopt(self, connected: socket.socket) -> None:
         """Take a connected socket that does not block; it is the stream's from now on."""

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -203,3 +204,66 @@ async def test_a_failure_to_send_is_told_later() -> None:
     [error] = owner.ended
     assert error is None or isinstance(error, OSError)
     assert not stream.is_usable()
+
+
+class Listener:
+    """A server that says hello, at one address."""
+
+    def __init__(self, host: str, family: int = socket.AF_INET) -> None:
+        self._socket = socket.socket(family)
+        self._socket.bind((host, 0))
+        self._socket.listen()
+        self.port = self._socket.getsockname()[1]
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+def resolve(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[int, str]) -> None:
+    """The name node-1 has these addresses."""
+    loop = asyncio.get_running_loop()
+    lookup = loop.getaddrinfo
+
+    async def getaddrinfo(host: str, port: int, **how: int) -> list[Any]:
+        if host != "node-1":
+            return await lookup(host, port, **how)
+        return [(family, socket.SOCK_STREAM, 6, "", (address, port)) for family, address in addresses]
+
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+
+
+async def test_the_first_address_of_a_name_that_answers_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = Owner()
+    stream = Stream(owner, make_buffer())
+    with Listener("127.0.0.1") as listener:
+        resolve(monkeypatch, (socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.2"), (socket.AF_INET, "127.0.0.1"))
+        await stream.open("node-1", listener.port)
+        assert owner.opened == 1
+        stream.close()
+
+
+@pytest.mark.parametrize(
+    "addresses", [[], [(socket.AF_INET, "127.0.0.2"), (socket.AF_INET, "127.0.0.3")]], ids=["none", "two that refuse"]
+)
+async def test_a_name_without_an_address_that_answers_is_no_connection(
+    addresses: list[tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = Owner()
+    with Listener("127.0.0.1") as listener:
+        resolve(monkeypatch, *addresses)
+        with pytest.raises(OSError, match=r"Connect call failed|refused|has no address"):
+            await Stream(owner, make_buffer()).open("node-1", listener.port)
+        assert (owner.opened, owner.ended) == (0, [])
+
+
+async def test_a_stream_that_was_closed_while_it_connected_is_not_opened() -> None:
+    owner = Owner()
+    stream = Stream(owner, make_buffer())
+    with Listener("127.0.0.1") as listener:
+        opening = asyncio.ensure_future(stream.open("127.0.0.1", listener.port))
+        stream.close()
+        await opening
+        assert (owner.opened, owner.ended, stream.is_usable()) == (0, [], False)
