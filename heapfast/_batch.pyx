@@ -55,18 +55,29 @@ cdef inline void fill_i64(int64_t* array, uint32_t start, uint32_t stop, int64_t
         array[i] = value
 
 
+cdef inline uint32_t n_chunks(uint32_t n) noexcept nogil:
+    return (n + CHUNK - 1) // CHUNK
+
+
 cdef int frame_reserve(frame_t* frame, int kind, uint32_t n) noexcept nogil:
     """Makes room for slots below n, all absent. Never shrinks."""
     cdef uint32_t old = frame.cap
     cdef uint32_t cap
     if n > old:
-        frame_fill(frame)
         cap = old + old // 4 + 64
         if cap < n:
             cap = n
         if grow(frame, kind, cap):
             return -1
-        fill(frame, old, cap)
+        if frame.blank == NULL:
+            fill(frame, old, cap)
+        else:
+            if more(<void**>&frame.blank, n_chunks(cap) + 1, 1):
+                return -1
+            memset(frame.blank + n_chunks(old), 1, n_chunks(cap) - n_chunks(old))
+            # The rest of a chunk that is in use already.
+            if old % CHUNK and not frame.blank[old // CHUNK]:
+                fill(frame, old, min(n_chunks(old) * CHUNK, cap))
         frame.cap = cap
     if n > frame.n:
         frame.n = n
@@ -74,13 +85,9 @@ cdef int frame_reserve(frame_t* frame, int kind, uint32_t n) noexcept nogil:
 
 
 cdef int frame_reserve_blank(frame_t* frame, int kind, uint32_t n) noexcept nogil:
-    cdef uint32_t n_chunks = (n + CHUNK - 1) // CHUNK
-    if grow(frame, kind, n):
+    if grow(frame, kind, n) or more(<void**>&frame.blank, n_chunks(n) + 1, 1):
         return -1
-    frame.blank = <uint8_t*>malloc(n_chunks + 1)
-    if frame.blank == NULL:
-        return -1
-    memset(frame.blank, 1, n_chunks)
+    memset(frame.blank, 1, n_chunks(n))
     frame.cap = n
     return 0
 
@@ -89,7 +96,7 @@ cdef void frame_fill(frame_t* frame) noexcept nogil:
     cdef uint32_t chunk
     if frame.blank == NULL:
         return
-    for chunk in range((frame.cap + CHUNK - 1) // CHUNK):
+    for chunk in range(n_chunks(frame.cap)):
         if frame.blank[chunk]:
             frame_fill_chunk(frame, chunk)
     free(frame.blank)
@@ -164,7 +171,7 @@ cdef int64_t* frame_column(frame_t* frame, int metric) noexcept nogil:
         if frame.blank == NULL:
             fill_i64(column, 0, frame.cap, absent_i64())
         else:
-            for chunk in range((frame.cap + CHUNK - 1) // CHUNK):
+            for chunk in range(n_chunks(frame.cap)):
                 if not frame.blank[chunk]:
                     fill_i64(column, chunk * CHUNK, min((chunk + 1) * CHUNK, frame.cap), absent_i64())
         frame.column[metric] = column
