@@ -69,6 +69,8 @@ class HistoryWriter:
         self._failing: set[str] = set()
         #: Stamp of the batch written last: its hour is not over. Until one is, that of the newest file.
         self._newest_ns = files.last_ns
+        #: Hours that DuckDB had too little memory for. It gets no more before a restart, and a try costs minutes.
+        self._too_large: set[int] = set()
 
     def take(self, batch: Batch) -> None:
         """Takes a new batch."""
@@ -128,7 +130,8 @@ class HistoryWriter:
         for hour_ns in sorted({file.hour_ns for file in self._files.files if file.is_part}):
             files = [file for file in self._files.files if file.hour_ns == hour_ns and not file.thin_ns]
             if hour_ns != this_hour_ns:
-                await self._merge(files, is_part=False)
+                if hour_ns not in self._too_large:
+                    await self._merge(files, is_part=False)
                 continue
             single = [file for file in files if file.is_part and file.first_ns == file.last_ns]
             if len(single) >= MERGED_PARTS:
@@ -151,7 +154,8 @@ class HistoryWriter:
         files = [file for file in files if await self._is_whole(file)]
         if not files:
             return
-        merged = await self._try("merge", lambda: parts.merge(self._connection, files, is_part=is_part))
+        hour_ns = None if is_part else files[0].hour_ns
+        merged = await self._try("merge", lambda: parts.merge(self._connection, files, is_part=is_part), hour_ns)
         if merged is not None:
             self._files.replace(files, [merged])
 
@@ -161,9 +165,13 @@ class HistoryWriter:
             return
         before_ns = self._clock.now_ns() - options.raw_retention_ns
         for file in list(self._files.files):
-            if file.is_part or file.thin_ns or file.hour_ns + HOUR_NS > before_ns or not await self._is_whole(file):
+            if file.is_part or file.thin_ns or file.hour_ns + HOUR_NS > before_ns:
                 continue
-            thinned = await self._try("thin", partial(parts.thin, self._connection, file, options.thin_ns))
+            if file.hour_ns in self._too_large or not await self._is_whole(file):
+                continue
+            thinned = await self._try(
+                "thin", partial(parts.thin, self._connection, file, options.thin_ns), file.hour_ns
+            )
             if thinned is None:
                 return
             self._files.replace([file], [thinned])
@@ -200,12 +208,25 @@ class HistoryWriter:
             self._monitoring.bad_files.inc()
         return why is None
 
-    async def _try(self, work: str, function: Callable[[], ResultT]) -> ResultT | None:
+    async def _try(self, work: str, function: Callable[[], ResultT], hour_ns: int | None = None) -> ResultT | None:
+        """Does work on files; None when it failed.
+
+        Args:
+            hour_ns: of an hour that is worked on as a whole, and never again when memory is too small for it.
+        """
         started = self._clock.monotonic()
         try:
             result = await self._in_thread(self._writing if work == "write" else self._merging, function)
         except (OSError, duckdb.Error, MemoryError) as error:
             self._monitoring.failures.labels(work).inc()
+            if hour_ns is not None and isinstance(error, duckdb.OutOfMemoryException):
+                self._too_large.add(hour_ns)
+                log.error(
+                    "history: cannot %s an hour: %s; its files stay as they are; raise --history-memory-bytes",
+                    work,
+                    str(error).partition("\n")[0],
+                )
+                return None
             if work not in self._failing:
                 self._failing.add(work)
                 log.error("history: cannot %s: %s; memory goes on; tried again with each batch", work, error)

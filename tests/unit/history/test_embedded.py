@@ -353,6 +353,26 @@ async def test_batches_are_written_while_an_hour_is_merged(tmp_path: Path, monke
         assert len(store.files()) == 5
 
 
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(duckdb.OutOfMemoryException("Out of Memory Error: 256.0 MiB used"), 1), (OSError("full"), 3)],
+    ids=["memory that no batch brings is not asked for again", "a disk is tried again"],
+)
+async def test_an_hour_that_cannot_be_merged_stays_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, tries: int
+) -> None:
+    def merge(*given: object, **more: object) -> None:
+        raise error
+
+    monkeypatch.setattr(parts, "merge", merge)
+    async with kept(tmp_path / "history") as store:
+        for i in (0, 60, 61, 62):
+            await store.batch(i)
+            await store.writer.maintain()
+        assert store.count("heapfast_history_failures_total", work="merge") == tries
+        await check(store)
+
+
 async def test_what_waits_at_the_end_is_written(tmp_path: Path) -> None:
     async with kept(tmp_path / "history") as store:
         await store.batch(0, written=False)
