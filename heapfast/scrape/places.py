@@ -10,8 +10,9 @@ Never   asks anybody oftener, or later than half of a round's deadline after the
     | hash hash hash hash ha |        |       whose rhythm is not known: at phase x spread
     |  place         place place      |       whose rhythm is: at the first moment just after a sample
 
-Kubelets that sample in unison would all be asked at one moment. So places are steps, each step has room for few, and
-who finds no room is asked some steps later: then they are all asked at twice the pace of those that are spread by name.
+Kubelets that sample in unison would all be asked at one moment. So places are a step or a few apart, each has room
+for few, and who finds no room is asked at a later one: then they are all asked at twice the pace of those that are
+spread by name.
 """
 
 from __future__ import annotations
@@ -28,8 +29,15 @@ if TYPE_CHECKING:
     from heapfast.scrape.loop import Window
     from heapfast.wire._rows import Rows
 
-#: Targets that are placed in one step, however few there are.
+#: Targets that one place has room for, however few there are.
 _ROOM: Final = 8
+
+#: Steps between two places, where there are few targets: then more of them share one, and fewer wake the loop for
+#: themselves. At 1,000 nodes a scrape cost 175 us of CPU with a place at each step, 121 us with one at each fifth.
+_MAX_STRIDE: Final = 5
+
+#: Targets from which on each step is a place: over 5 s, 20 to each. More at a time would hold up who asks meanwhile.
+_MANY_TARGETS: Final = 5_000
 
 #: A place is given up for a better one when it is so much off.
 _SLACK_MS: Final = 100
@@ -47,6 +55,7 @@ class Places:
 
     def __init__(self, deadline_seconds: float) -> None:
         self._room = _ROOM
+        self._stride = _MAX_STRIDE
         self._taken = array("H", [0]) * (round(deadline_seconds * 1e3) // 2 // START_STEP_MS)  # targets in each step
         self._order: tuple[Target, ...] | None = None
         self.placed = 0
@@ -56,7 +65,8 @@ class Places:
         if self._order is None:
             self._order = tuple(sorted(targets, key=lambda target: target.start_seconds(spread_seconds)))
             starts_a_step = len(self._order) * START_STEP_MS / (1e3 * spread_seconds) if spread_seconds else 0.0
-            self._room = max(_ROOM, math.ceil(2 * starts_a_step))
+            self._stride = min(_MAX_STRIDE, math.ceil(_MANY_TARGETS / max(1, len(self._order))))
+            self._room = max(_ROOM, math.ceil(2 * starts_a_step * self._stride))
         return self._order
 
     def forget_order(self) -> None:
@@ -84,7 +94,8 @@ class Places:
             self._order = None
 
     def _place(self, target: Target, wanted_ms: int) -> None:
-        for step in range(-(-wanted_ms // START_STEP_MS), len(self._taken)):
+        apart_ms = self._stride * START_STEP_MS
+        for step in range(-(-wanted_ms // apart_ms) * self._stride, len(self._taken), self._stride):
             if self._taken[step] < self._room:
                 self._taken[step] += 1
                 target.place_ms, target.wanted_ms = step * START_STEP_MS, wanted_ms
