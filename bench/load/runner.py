@@ -47,11 +47,11 @@ async def run_plan(plan: Plan) -> Outcome:
         async with asyncio.timeout(plan.seconds + plan.timeout_seconds + SPARE_SECONDS):
             process.stdin.write(msgspec.json.encode(plan) + b"\n")
             if await process.stdout.readline() != b"ready\n":
-                raise RuntimeError("cannot load the server: the load generator ended; its reason is on stderr")
+                raise await _ended(process)
             process.stdin.write(b"go\n")
             line = await process.stdout.readline()
-            if not line:
-                raise RuntimeError("cannot load the server: the load generator ended; its reason is on stderr")
+            if not line.endswith(b"\n"):  # none, or one that was cut
+                raise await _ended(process)
             return msgspec.json.decode(line, type=Outcome)
     finally:
         if process.returncode is None:
@@ -62,3 +62,9 @@ async def run_plan(plan: Plan) -> Outcome:
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+
+async def _ended(process: asyncio.subprocess.Process) -> RuntimeError:
+    status = await process.wait()
+    why = f"by signal {-status}" if status < 0 else f"with status {status}; its reason is on stderr"
+    return RuntimeError(f"cannot load the server: the load generator ended {why}")
