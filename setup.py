@@ -87,6 +87,7 @@ EXTENSIONS = [
     "heapfast.sinks._otlp",
     "heapfast.sinks._log",
     # the side road to long memory
+    "heapfast.history._order",
     "heapfast.history._rows",
     # the simulated cluster
     "heapfast.sim._bodies",

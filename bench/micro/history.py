@@ -35,7 +35,7 @@ from heapfast.history.backend import AggregateQuery, Entity, RawQuery
 from heapfast.history.embedded import connect, open_embedded
 from heapfast.history.files import HOUR_NS, UNFINISHED, HistoryFile, finish
 from heapfast.history.options import EmbeddedOptions
-from heapfast.history.parts import ROW_GROUP_ROWS, literal, merge, write_part
+from heapfast.history.parts import ROW_GROUP_ROWS, literal, merge, thin, write_part
 from heapfast.history.table import LABEL_COLUMNS, TIME
 from heapfast.query.aggregation import parse_aggregations
 
@@ -45,6 +45,7 @@ BUDGETS: dict[str, Any] = {}
 #: An hour is merged from so many batches here; a real one has 60 to 240.
 MERGED_BATCHES = 20
 HOUR_PART = 25
+THIN_NS = 300 * 10**9
 FILES = 168
 DAY_FILES = 24
 #: Pods in each hour of the files that are asked, by nodes of the scale; one sample a minute.
@@ -103,7 +104,7 @@ def measure_parts(size: Size) -> Figures:
 
 
 def measure_hours(size: Size) -> Figures:
-    """Batches of a smaller cluster merged into one file."""
+    """Batches of a smaller cluster merged into a part and into an hour, which is thinned."""
     with tempfile.TemporaryDirectory() as folder:
         ticker = Ticker(size)
         ticker.tick()
@@ -116,11 +117,18 @@ def measure_hours(size: Size) -> Figures:
             assert file is not None
             files.append(file)
         samples = sum(map(n_samples, files))
+        rows = sum(pq.read_metadata(file.path).num_rows for file in files)
         connection = connect(Path(folder), EmbeddedOptions())
+        part, _, part_cpu = timed(lambda: merge(connection, files, is_part=True))
         merged, wall, cpu = timed(lambda: merge(connection, files, is_part=False))
+        thinned, _, thin_cpu = timed(lambda: thin(connection, merged, THIN_NS))
         connection.close()
-        assert n_samples(merged) == samples, "merging has changed the number of samples"
+        assert n_samples(part) == n_samples(merged) == samples, "merging has changed the number of samples"
+        assert pq.read_metadata(thinned.path).num_rows < rows / 4, "thinning has left too many rows"
         return {
+            "part: merged, us of CPU a row": part_cpu / rows * 1e6,
+            "hour: merged, us of CPU a row": cpu / rows * 1e6,
+            "hour: thinned, us of CPU a row": thin_cpu / rows * 1e6,
             "hour: samples a second of CPU, merged": samples / cpu,
             "hour: merged, us of CPU a pod and batch": cpu / MERGED_BATCHES / size.all_pods * 1e6,
             "hour: on the wall, times CPU": wall / cpu,

@@ -1,4 +1,4 @@
-"""A closed batch as rows: one an entity or resource, in order of names, in Arrow's layout.
+"""A closed batch as rows: one an entity or resource, in the order of files, in Arrow's layout.
 
 In      a closed batch
 Out     RowGroup: buffers as bytes, to be wrapped without another copy
@@ -6,13 +6,13 @@ Callers history/table.py
 Source  docs/history.md for the columns; Arrow's columnar format for validity, offsets and values
 Never   holds the GIL while it reads the batch, or knows Parquet
 
-Rows come in groups: one for each kind of entity, then one for the resources of each kind. Sorted by name, they compress
-well, and whoever looks for one name reads a small part of a file.
+Rows come in groups: one for each kind of entity, with the resources of each before it. They are sorted as an hour is,
+so that parts are merged without being sorted.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc, qsort
-from libc.string cimport memcpy, memset, strlen
+from libc.string cimport memcmp, memcpy, memset, strlen
 
 from heapfast._batch cimport ENTITY_NO_NODENAME, Batch, accelerator_t, frame_t, split_accelerator
 from heapfast._text cimport text_compare, text_ptr, text_t
@@ -35,14 +35,14 @@ from heapfast._types cimport (
     uint32_t,
 )
 
-# The texts of a row. The first ones are its place in the order, NULL first.
+# The texts of a row. The first ones are its place in the order, NULL last.
 cdef enum:
     TEXT_NAMESPACE = 0
     TEXT_POD = 1
     TEXT_CONTAINER = 2
     TEXT_NODE = 3
+    N_SORTED = 4
     TEXT_RESOURCE = 4
-    N_SORTED = 5
     TEXT_POD_ID = 5
     N_TEXTS = 6
 
@@ -53,10 +53,46 @@ cdef enum:
     PART_MODEL = 2
     PART_ID = 3
 
+# What a row is, in their order.
+cdef enum:
+    ROW_NAMED = 0              # a resource with an id: a filesystem, volume or disk
+    ROW_ACCELERATOR = 1        # whose id is null
+    ROW_ENTITY = 2             # all of whose columns of resources are null
+
 cdef struct row_t:
     text_t* text[N_TEXTS]      # the batch's own; NULL = null
     uint32_t slot
-    uint8_t type               # RESOURCE_*, of resources
+    uint8_t what               # ROW_*
+    bint is_volume
+
+
+cdef int compare_texts(const text_t* a, const text_t* b) noexcept nogil:
+    return text_compare(a, b) if (a == NULL) == (b == NULL) else (1 if a == NULL else -1)
+
+
+cdef int compare_to_volume(const text_t* id, const text_t* volume) noexcept nogil:
+    """An id, and a volume's, which is its name behind a word of ours."""
+    cdef const char* word = b"Volume:"
+    cdef uint32_t n = <uint32_t>strlen(word), rest
+    cdef int order = memcmp(id.data, word, min(id.len, n))
+    if order:
+        return order
+    if id.len <= n:
+        return -1 if id.len < n or volume.len else 0
+    rest = id.len - n
+    order = memcmp(text_ptr(id) + n, text_ptr(volume), min(rest, volume.len))
+    return order if order else (rest > volume.len) - (rest < volume.len)
+
+
+cdef int compare_resources(const row_t* one, const row_t* other) noexcept nogil:
+    if one.what != other.what:
+        return one.what - other.what
+    # "make NUL model NUL id" is in the order of its three parts.
+    if one.is_volume == other.is_volume:
+        return compare_texts(one.text[TEXT_RESOURCE], other.text[TEXT_RESOURCE])
+    if other.is_volume:
+        return compare_to_volume(one.text[TEXT_RESOURCE], other.text[TEXT_RESOURCE])
+    return -compare_to_volume(other.text[TEXT_RESOURCE], one.text[TEXT_RESOURCE])
 
 
 cdef int compare_rows(const void* a, const void* b) noexcept nogil:
@@ -64,9 +100,12 @@ cdef int compare_rows(const void* a, const void* b) noexcept nogil:
     cdef const row_t* other = <const row_t*>b
     cdef int i, order
     for i in range(N_SORTED):
-        order = text_compare(one.text[i], other.text[i])
+        order = compare_texts(one.text[i], other.text[i])
         if order:
             return order
+    order = compare_resources(one, other)
+    if order:
+        return order
     return (one.slot > other.slot) - (one.slot < other.slot)
 
 
@@ -93,7 +132,7 @@ cdef void fill_entity(const frame_t* frames, int kind, uint32_t slot, row_t* row
 
 
 cdef class RowGroup:
-    """Rows of one kind, or of the resources of one kind.
+    """Rows of one kind and of its resources.
 
     Attributes:
         n: how many.
@@ -101,16 +140,13 @@ cdef class RowGroup:
     cdef:
         readonly Py_ssize_t n
         Batch batch
-        int kind                   # whose columns are read: the kind's own, or KIND_RESOURCE
+        int kind
         row_t* rows                # owned
 
-    def __cinit__(self, Batch batch not None, int kind, int owner_kind=-1):
-        """Collects and sorts.
-
-        Args:
-            kind: KIND_RESOURCE for the resources of owner_kind.
-        """
+    def __cinit__(self, Batch batch not None, int kind):
+        """Collects and sorts."""
         cdef frame_t* f
+        cdef frame_t* resources
         cdef frame_t* frames
         cdef uint32_t slot
         cdef row_t* rows
@@ -121,26 +157,39 @@ cdef class RowGroup:
         self.batch = batch
         self.kind = kind
         frames = &batch.frame[0]
-        f = &batch.frame[kind]
-        self.rows = rows = <row_t*>malloc((f.n + 1) * sizeof(row_t))
-        if rows == NULL:
-            raise MemoryError
+        f, resources = &batch.frame[kind], &batch.frame[KIND_RESOURCE]
         with nogil:
             for slot in range(f.n):
-                if not f.present[slot] or (kind == KIND_RESOURCE and f.parent_kind[slot] != owner_kind):
-                    continue
-                row = &rows[n]
-                memset(row, 0, sizeof(row_t))
-                row.slot = slot
-                if kind == KIND_RESOURCE:
-                    fill_entity(frames, owner_kind, f.parent[slot], row)
-                    row.text[TEXT_RESOURCE] = f.name[slot]
-                    row.type = f.type[slot]
-                else:
-                    fill_entity(frames, kind, slot, row)
-                n += 1
-            qsort(rows, n, sizeof(row_t), compare_rows)
+                if f.present[slot]:
+                    n += 1
+            for slot in range(resources.n):
+                if resources.present[slot] and resources.parent_kind[slot] == kind:
+                    n += 1
+        self.rows = rows = <row_t*>malloc((n + 1) * sizeof(row_t))
+        if rows == NULL:
+            raise MemoryError
         self.n = n
+        with nogil:
+            n = 0
+            for slot in range(f.n):
+                if f.present[slot]:
+                    row = &rows[n]
+                    memset(row, 0, sizeof(row_t))
+                    row.slot = slot
+                    row.what = ROW_ENTITY
+                    fill_entity(frames, kind, slot, row)
+                    n += 1
+            for slot in range(resources.n):
+                if resources.present[slot] and resources.parent_kind[slot] == kind:
+                    row = &rows[n]
+                    memset(row, 0, sizeof(row_t))
+                    row.slot = slot
+                    row.what = ROW_ACCELERATOR if resources.type[slot] == RESOURCE_ACCELERATOR else ROW_NAMED
+                    row.is_volume = resources.type[slot] == RESOURCE_VOLUME
+                    fill_entity(frames, kind, resources.parent[slot], row)
+                    row.text[TEXT_RESOURCE] = resources.name[slot]
+                    n += 1
+            qsort(rows, n, sizeof(row_t), compare_rows)
 
     def __dealloc__(self):
         free(self.rows)
@@ -202,9 +251,9 @@ cdef class RowGroup:
         n[0] = text.len
         if which != TEXT_RESOURCE:
             return True
-        is_accelerator = row.type == RESOURCE_ACCELERATOR
+        is_accelerator = row.what == ROW_ACCELERATOR
         if part == PART_ALL:
-            is_volume[0] = row.type == RESOURCE_VOLUME
+            is_volume[0] = row.is_volume
             return not is_accelerator
         if not is_accelerator:
             return False
@@ -220,9 +269,11 @@ cdef class RowGroup:
         return True
 
     def metrics(self):
-        """Metric ids of the columns that this kind has in the batch, ascending."""
+        """Metric ids of the columns that this kind or resources have in the batch, ascending."""
         cdef int m
-        return [m for m in range(N_METRICS) if self.batch.frame[self.kind].column[m] != NULL]
+        cdef const frame_t* f = &self.batch.frame[self.kind]
+        cdef const frame_t* resources = &self.batch.frame[KIND_RESOURCE]
+        return [m for m in range(N_METRICS) if f.column[m] != NULL or resources.column[m] != NULL]
 
     def name(self, int metric):
         """A metric's name; and whether its values are floats."""
@@ -230,9 +281,11 @@ cdef class RowGroup:
 
     def values(self, int metric):
         """One column of numbers: (validity or None, values), None when all are null."""
-        cdef const int64_t* column = self.batch.frame[self.kind].column[metric]
+        cdef const int64_t* own = self.batch.frame[self.kind].column[metric]
+        cdef const int64_t* of_resources = self.batch.frame[KIND_RESOURCE].column[metric]
+        cdef const int64_t* column
         cdef Py_ssize_t i, n_valid = 0
-        if column == NULL or self.n == 0:
+        if (own == NULL and of_resources == NULL) or self.n == 0:
             return None
         cdef bytes validity = PyBytes_FromStringAndSize(NULL, (self.n + 7) // 8)
         cdef bytes values = PyBytes_FromStringAndSize(NULL, self.n * sizeof(int64_t))
@@ -242,7 +295,8 @@ cdef class RowGroup:
         with nogil:
             memset(bits, 0, (self.n + 7) // 8)
             for i in range(self.n):
-                value = column[self.rows[i].slot]
+                column = own if self.rows[i].what == ROW_ENTITY else of_resources
+                value = absent_i64() if column == NULL else column[self.rows[i].slot]
                 # What is absent has zero bits: they compress best.
                 if value == absent_i64():
                     out[i] = 0

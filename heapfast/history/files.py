@@ -107,11 +107,12 @@ class Stopped(Exception):
     """Nobody waits for this any more."""
 
 
-def _go_on() -> bool:
+def go_on() -> bool:
+    """The answer of whoever waits to the end."""
     return False
 
 
-def checksum(path: Path, is_stopped: Callable[[], bool] = _go_on) -> int:
+def checksum(path: Path, is_stopped: Callable[[], bool] = go_on) -> int:
     """CRC-32 of a file's bytes; without the GIL.
 
     Raises:
@@ -127,7 +128,7 @@ def checksum(path: Path, is_stopped: Callable[[], bool] = _go_on) -> int:
     return crc
 
 
-def find_fault(file: HistoryFile, is_stopped: Callable[[], bool] = _go_on) -> str | None:
+def find_fault(file: HistoryFile, is_stopped: Callable[[], bool] = go_on) -> str | None:
     """Says what is wrong with a file's bytes, None when they are what they were. Reads all of it.
 
     Raises:

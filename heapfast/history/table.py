@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from heapfast._batch import Batch
 
 TIME: Final = "time"
-#: Labels that single an entity out, as files are sorted by them, `type` before all and `time` behind.
+#: Labels that single an entity out.
 ENTITY_COLUMNS: Final = ("type", "namespace_name", "pod_name", "container_name", "nodename", "pod_id")
 #: Labels of an entity's resource.
 RESOURCE_COLUMNS: Final = ("resource_id", "make", "model", "accelerator_id")
 LABEL_COLUMNS: Final = ENTITY_COLUMNS + RESOURCE_COLUMNS
+#: Columns that files are sorted by, bytewise, null behind all texts; rows alike in them by `time`.
+ORDER_COLUMNS: Final = (*ENTITY_COLUMNS[:-1], *RESOURCE_COLUMNS)
 
 MIN_SUFFIX: Final = ":min"
 MAX_SUFFIX: Final = ":max"
@@ -54,7 +56,8 @@ _TEXTS: Final = {
     "model": (4, 2),
     "accelerator_id": (4, 3),
 }
-_KINDS: Final = tuple(kind for kind in Kind if kind != Kind.RESOURCE)
+#: In the order of files.
+_KINDS: Final = tuple(sorted((kind for kind in Kind if kind != Kind.RESOURCE), key=lambda kind: TYPE_LABEL[kind]))
 
 
 def schema_of(custom: dict[str, pa.DataType]) -> pa.Schema:
@@ -69,9 +72,8 @@ def schema_of(custom: dict[str, pa.DataType]) -> pa.Schema:
 
 
 def tables_of(batch: Batch) -> Iterator[pa.Table]:
-    """A batch as tables of one schema: the entities of each kind, then their resources. In any thread."""
+    """A batch as tables of one schema, one a kind of entity, all in the order of files. In any thread."""
     groups = [(kind, RowGroup(batch, kind)) for kind in _KINDS]
-    groups += [(kind, RowGroup(batch, Kind.RESOURCE, kind)) for kind in _KINDS]
     custom: dict[str, pa.DataType] = {}
     columns = []
     for kind, group in groups:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import duckdb
+import pyarrow as pa
 
 from heapfast.clock import Clock
 from heapfast.history import parts
@@ -38,6 +40,8 @@ ResultT = TypeVar("ResultT")
 MAX_WAITING: Final = 2
 #: Parts of one batch that become one part.
 MERGED_PARTS: Final = 20
+#: Files that become one at once; each has some rows in memory meanwhile. An hour of more becomes fewer parts first.
+MAX_MERGED: Final = 40
 
 
 class HistoryWriter:
@@ -69,7 +73,10 @@ class HistoryWriter:
         self._failing: set[str] = set()
         #: Stamp of the batch written last: its hour is not over. Until one is, that of the newest file.
         self._newest_ns = files.last_ns
-        #: Hours that DuckDB had too little memory for. It gets no more before a restart, and a try costs minutes.
+        #: Whether nobody waits any more for what is being merged.
+        self._is_stopping = threading.Event()
+        #: Hours with files in another order than ours, which DuckDB had too little memory to sort. It gets no more
+        #: before a restart, and a try costs minutes.
         self._too_large: set[int] = set()
 
     def take(self, batch: Batch) -> None:
@@ -126,16 +133,9 @@ class HistoryWriter:
 
     async def maintain(self) -> None:
         """Merges, thins and deletes what is due."""
-        this_hour_ns = self._newest_ns // HOUR_NS * HOUR_NS
         for hour_ns in sorted({file.hour_ns for file in self._files.files if file.is_part}):
-            files = [file for file in self._files.files if file.hour_ns == hour_ns and not file.thin_ns]
-            if hour_ns != this_hour_ns:
-                if hour_ns not in self._too_large:
-                    await self._merge(files, is_part=False)
-                continue
-            single = [file for file in files if file.is_part and file.first_ns == file.last_ns]
-            if len(single) >= MERGED_PARTS:
-                await self._merge(single, is_part=True)
+            if hour_ns not in self._too_large:
+                await self._merge_hour(hour_ns)
         await self._thin()
         self._retire_old()
         if gone := self._files.take_deletable():
@@ -150,14 +150,28 @@ class HistoryWriter:
                 await self._is_whole(file)
                 return
 
-    async def _merge(self, files: Sequence[HistoryFile], *, is_part: bool) -> None:
-        files = [file for file in files if await self._is_whole(file)]
-        if not files:
-            return
-        hour_ns = None if is_part else files[0].hour_ns
-        merged = await self._try("merge", lambda: parts.merge(self._connection, files, is_part=is_part), hour_ns)
+    async def _merge_hour(self, hour_ns: int) -> None:
+        """Merges what there is of an hour: as parts while it is not over, or in so many files; then at all."""
+        is_over = hour_ns != self._newest_ns // HOUR_NS * HOUR_NS
+        while True:
+            files = [file for file in self._files.files if file.hour_ns == hour_ns and not file.thin_ns]
+            if is_over and len(files) <= MAX_MERGED:
+                await self._merge(files, is_part=False)
+                return
+            some = _neighbours(files, single=not is_over)
+            if not some or not await self._merge(some, is_part=True):
+                return
+
+    async def _merge(self, files: Sequence[HistoryFile], *, is_part: bool) -> bool:
+        """Makes one file of some; whether it has, or found one of them to be none."""
+        whole = [file for file in files if await self._is_whole(file)]
+        if not whole:
+            return bool(files)
+        work = partial(parts.merge, self._connection, whole, is_part=is_part, is_stopped=self._is_stopping.is_set)
+        merged = await self._try("merge", work, whole[0].hour_ns)
         if merged is not None:
-            self._files.replace(files, [merged])
+            self._files.replace(whole, [merged])
+        return merged is not None
 
     async def _thin(self) -> None:
         options = self._options
@@ -169,9 +183,8 @@ class HistoryWriter:
                 continue
             if file.hour_ns in self._too_large or not await self._is_whole(file):
                 continue
-            thinned = await self._try(
-                "thin", partial(parts.thin, self._connection, file, options.thin_ns), file.hour_ns
-            )
+            work = partial(parts.thin, self._connection, file, options.thin_ns, is_stopped=self._is_stopping.is_set)
+            thinned = await self._try("thin", work, file.hour_ns)
             if thinned is None:
                 return
             self._files.replace([file], [thinned])
@@ -217,7 +230,7 @@ class HistoryWriter:
         started = self._clock.monotonic()
         try:
             result = await self._in_thread(self._writing if work == "write" else self._merging, function)
-        except (OSError, duckdb.Error, MemoryError) as error:
+        except (OSError, duckdb.Error, pa.ArrowException, MemoryError) as error:
             self._monitoring.failures.labels(work).inc()
             if hour_ns is not None and isinstance(error, duckdb.OutOfMemoryException):
                 self._too_large.add(hour_ns)
@@ -244,8 +257,10 @@ class HistoryWriter:
         except asyncio.CancelledError:
             # What a thread has begun to write is not left to itself.
             if executor is self._merging:
+                self._is_stopping.set()
                 self._connection.interrupt()
             await asyncio.wait([future])
+            self._is_stopping.clear()
             if not future.cancelled():
                 future.exception()  # looked at, for nobody else asks for it any more
             raise
@@ -253,3 +268,14 @@ class HistoryWriter:
     def _measure(self) -> None:
         self._monitoring.bytes.set(self._files.size_bytes)
         self._monitoring.files.set(len(self._files.files))
+
+
+def _neighbours(files: Sequence[HistoryFile], *, single: bool) -> list[HistoryFile]:
+    """The first MERGED_PARTS parts, of one batch each if so wished, between whose times no other file is."""
+    found: list[HistoryFile] = []
+    for file in files:
+        is_wanted = file.is_part and (not single or file.first_ns == file.last_ns)
+        found = [*found, file] if is_wanted else []
+        if len(found) == MERGED_PARTS:
+            return found
+    return []

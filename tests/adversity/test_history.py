@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import random
+import resource
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from heapfast.catalog.keys import Kind
 from heapfast.errors import HistoryUnavailable
 from heapfast.history import parts
 from heapfast.history.backend import Entity
+from heapfast.history.writer import MERGED_PARTS
 from tests.unit.history.store import Kept, kept, raw
 from tests.unit.store.rows import T0_NS
 
@@ -170,6 +172,28 @@ async def test_an_hour_that_cannot_be_merged_stays_in_parts_and_is_tried_again(
         await store.writer.maintain()
         assert [name[:4] for name in store.files()] == ["2017", "part"]
         assert await count(store) == 3
+
+
+@pytest.mark.parametrize("is_over", [False, True], ids=["a part, by Arrow", "an hour, by DuckDB"])
+async def test_a_disk_that_is_full_in_the_middle_of_a_merge_leaves_the_parts(tmp_path: Path, *, is_over: bool) -> None:
+    async with kept(tmp_path / "history") as store:
+        for i in range(MERGED_PARTS):
+            await store.batch(i)
+        if is_over:
+            await store.batch(60)
+        before = store.files()
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        try:
+            await store.writer.maintain()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert store.count("heapfast_history_failures_total", work="merge") == 1
+        assert sorted(path.name for path in store.folder.iterdir()) == before
+        assert await count(store) == MERGED_PARTS + is_over
+        await store.writer.maintain()
+        assert len(store.files()) == 1 + is_over
+        assert await count(store) == MERGED_PARTS + is_over
 
 
 async def test_memory_that_does_not_suffice_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

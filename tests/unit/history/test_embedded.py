@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
@@ -14,13 +17,16 @@ from heapfast.catalog.keys import Kind
 from heapfast.errors import ConfigError, HistoryTooLarge
 from heapfast.history import embedded, parts
 from heapfast.history.backend import CHUNK_POINTS, Entity
-from heapfast.history.files import HOUR_NS, Stopped, find_fault
+from heapfast.history.files import HOUR_NS, HistoryFile, Stopped, find_fault, go_on
 from heapfast.history.options import EmbeddedOptions
-from heapfast.history.writer import MAX_WAITING, MERGED_PARTS
+from heapfast.history.ranges import SortedRows
+from heapfast.history.table import ORDER_COLUMNS
+from heapfast.history.writer import MAX_MERGED, MAX_WAITING, MERGED_PARTS
 from heapfast.query.aggregation import parse_aggregations
-from tests.unit.api.cluster import STEP_NS
+from heapfast.sim._rows import rows_of
+from tests.unit.api.cluster import STEP_NS, rows_at
 from tests.unit.history.store import ENTITIES, LABELS, METRICS, Kept, aggregated, kept, raw
-from tests.unit.store.rows import T0_NS
+from tests.unit.store.rows import T0_NS, resource
 
 
 async def check(store: Kept) -> None:
@@ -371,6 +377,118 @@ async def test_an_hour_that_cannot_be_merged_stays_in_parts(
             await store.writer.maintain()
         assert store.count("heapfast_history_failures_total", work="merge") == tries
         await check(store)
+
+
+async def test_an_hour_of_many_files_is_merged_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    merge, merged = parts.merge, []
+
+    def noted(connection: duckdb.DuckDBPyConnection, files: list[HistoryFile], **more: Any) -> HistoryFile:
+        merged.append((len(files), more["is_part"]))
+        return merge(connection, files, **more)
+
+    monkeypatch.setattr(parts, "merge", noted)
+    async with kept(tmp_path / "history") as store:
+        for i in range(MAX_MERGED + 5):
+            await store.batch(i)
+        await store.batch(60)
+        await store.writer.maintain()
+        assert merged == [(MERGED_PARTS, True), (MAX_MERGED + 6 - MERGED_PARTS, False)]
+        assert [name[:4] for name in store.files()] == ["2017", "part"]
+        await check(store)
+
+
+async def test_parts_are_not_merged_over_one_between_them(tmp_path: Path) -> None:
+    # A clock was put back before a restart: the part that was there before is of times between those of others.
+    folder = tmp_path / "history"
+    oracle = None
+    for batches in (range(10, 10 + MERGED_PARTS), range(10), range(10 + MERGED_PARTS, 21 + MERGED_PARTS)):
+        async with kept(folder, oracle=oracle) as store:
+            for i in batches:
+                await store.batch(i)
+                await store.writer.maintain()
+            oracle = store.oracle
+    assert oracle is not None
+    assert len(store.files()) == 1 + 10 + 11
+    oracle.samples.sort(key=lambda sample: sample.timestamp_ns)
+    query = raw("memory/usage")
+    async with kept(folder, oracle=oracle) as store:
+        # A start deletes what lies in another.
+        assert await store.raw(query) == await store.want_raw(query)
+        await store.batch(60)
+        await store.writer.maintain()
+        assert len(store.files()) == 2
+        assert await store.raw(query) == await store.want_raw(query)
+
+
+@pytest.mark.parametrize("work", ["part", "hour", "thinned"])
+async def test_merging_stops_when_nobody_waits_for_it(tmp_path: Path, work: str) -> None:
+    async with kept(tmp_path / "history") as store:
+        for i in range(3):
+            await store.batch(i)
+        files = list(store.backend._files.files)
+        before = store.files()
+        with duckdb.connect(":memory:") as connection:
+            stopped = partial(parts.merge, connection, files, is_part=work == "part")
+            if work == "thinned":
+                stopped = partial(parts.thin, connection, files[0], 60 * 10**9)
+            with pytest.raises(Stopped):
+                stopped(is_stopped=lambda: True)
+        # Nothing is left of it.
+        assert before == sorted(path.name for path in store.folder.iterdir())
+
+
+async def test_the_end_does_not_wait_for_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Event()
+
+    def merge(*given: object, is_stopped: Callable[[], bool], **more: object) -> None:
+        begun.set()
+        while not is_stopped():
+            pass
+        raise Stopped
+
+    monkeypatch.setattr(parts, "merge", merge)
+    async with kept(tmp_path / "history") as store:
+        await store.batch(0)
+        running = asyncio.create_task(store.writer.run())
+        await store.batch(60, written=False)
+        store.writer.take(store.cluster.store.newest)
+        await asyncio.get_running_loop().run_in_executor(None, begun.wait)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert store.count("heapfast_history_failures_total", work="merge") == 0
+
+
+async def test_a_part_is_in_the_order_of_files(tmp_path: Path) -> None:
+    async with kept(tmp_path / "history") as store:
+        ids = ("Volume:b", "Volume:", "Volume", "Volume:a", "Vo", "W", "", "a", "Volume:aa", "/")
+        volumes = ("b", "a", "", "aa", "z")
+        accelerators = (("nvidia", "k80", "1"), ("nvidia", "k8", "2"), ("amd", "x", "0"), ("nvidia", "k80", "0"))
+        resources = [resource("filesystem", id_, usage=1) for id_ in ids]
+        resources += [resource("volume", id_, usage=2) for id_ in volumes]
+        resources += [
+            resource("accelerator", id_, memory_used=3) | {"make": make, "model": model}
+            for make, model, id_ in accelerators
+        ]
+        rows = rows_at(0)
+        for row in rows:
+            if row["kind"] in ("node", "pod", "pod_container"):
+                row["resources"] = resources
+        cluster = store.cluster.store
+        cluster.ingest(rows_of(rows), cluster.find(Kind.NODE, "node-1"), T0_NS)
+        store.cluster.tick(T0_NS)
+        await store.writer.write(cluster.newest)
+        (file,) = store.backend._files.files
+        found = [
+            [(row[name] is None, row[name] or "") for name in ORDER_COLUMNS]
+            for row in pq.read_table(file.path).to_pylist()
+        ]
+        assert found == sorted(found)
+        assert {key[0][1] for key in found} == {"cluster", "ns", "node", "pod", "pod_container", "sys_container"}
+        of_node = [key[5][1] for key in found if key[0][1] == "node" and key[4][1] == "node-1" and not key[5][0]]
+        assert sorted(of_node) == sorted([*ids, *(f"Volume:{id_}" for id_ in volumes)])
+        # It is merged as it is: nothing sorts it once more.
+        assert sum(batch.num_rows for batch in SortedRows([file.path], go_on)) == len(found)
 
 
 async def test_what_waits_at_the_end_is_written(tmp_path: Path) -> None:
