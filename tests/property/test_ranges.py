@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from heapfast.history import parts
 from heapfast.history.files import UNFINISHED, HistoryFile, finish, go_on
 from heapfast.history.ranges import MIN_READ, SortedRows
-from heapfast.history.table import LABEL_COLUMNS, ORDER_COLUMNS, TIME
+from heapfast.history.table import LABEL_COLUMNS, ORDER_COLUMNS, TIME, schema_of
 
 Row = dict[str, Any]
 
@@ -209,3 +209,22 @@ def test_rows_in_memory_do_not_grow_with_the_hour(tmp_path: Path) -> None:
         assert sum(batch.num_rows for batch in rows) == n_pods * 24
         most.append(rows.most_rows)
     assert max(most) <= held + 24 < 1_000 * 24 / 50
+
+
+def test_hours_are_made_in_the_memory_that_duckdb_is_given(tmp_path: Path) -> None:
+    # With row groups of 122,880 rows, those of a thinned hour would not fit: four columns a metric.
+    n = 130_000
+    schema = schema_of({})
+    columns: dict[str, Any] = {name: pa.nulls(n, schema.field(name).type) for name in schema.names}
+    columns[TIME] = pa.repeat(pa.scalar(0, schema.field(TIME).type), n)
+    columns["type"] = pa.repeat(pa.scalar("pod"), n)
+    columns["pod_name"] = pa.array([f"pod-{i:06}" for i in range(n)])
+    columns["memory/usage"] = pa.array(range(n), pa.int64())
+    path = tmp_path / f"part{UNFINISHED}"
+    pq.write_table(pa.table(columns, schema), path)
+    part = finish(path, 0, 0, is_part=True)
+    limits = {"threads": 1, "memory_limit": "160MiB", "temp_directory": ""}
+    with duckdb.connect(":memory:", config=limits) as connection:
+        hour = parts.merge(connection, [part], is_part=False)
+        thin = parts.thin(connection, hour, THIN_NS)
+    assert pq.read_table(thin.path, columns=["memory/usage:max"]).column(0).to_pylist() == list(range(n))
