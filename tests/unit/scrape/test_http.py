@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from heapfast.errors import ScrapeError
+from heapfast.scrape.http import Connection
 from heapfast.scrape.limits import Limits
 from tests.unit.scrape.conftest import HEAD, MakeConnection, fetch
 from tests.unit.scrape.scripted_server import (
@@ -262,6 +263,20 @@ async def hang(writer: asyncio.StreamWriter) -> None:
     """Takes the request and says nothing; the connection's end wakes the server, not this."""
 
 
+#: Limits that strike at once strike good answers too, where the machine is slow: so often is asked again.
+PATIENCE = 200
+
+
+async def fetch_patiently(connection: Connection) -> bytes:
+    for _ in range(PATIENCE - 1):
+        try:
+            return await fetch(connection)
+        except ScrapeError as error:
+            if error.reason != "timeout":
+                raise
+    return await fetch(connection)
+
+
 TIMEOUTS = [
     ("before the headers", hang, {"first_byte_seconds": 0.02}, "got no answer within 0.02 s"),
     ("within the headers", send(b"HTTP/1.1 2"), {"total_seconds": 0.03}, "got 10 bytes and no end within 0.03 s"),
@@ -271,14 +286,14 @@ TIMEOUTS = [
 
 @pytest.mark.parametrize(("step", "limits", "message"), [row[1:] for row in TIMEOUTS], ids=[row[0] for row in TIMEOUTS])
 async def test_a_hang(step: Step, limits: dict[str, Any], message: str, connect: MakeConnection) -> None:
-    async with ScriptedServer(step, send(answer(b"well"))) as server:
+    async with ScriptedServer(step, *[send(answer(b"well"))] * PATIENCE) as server:
         connection = connect(server.port, limits=Limits(**limits, **QUICK))
         with pytest.raises(ScrapeError) as caught:
             await fetch(connection)
         assert caught.value.reason == "timeout"
         assert message in str(caught.value)
         # The half answer must not be taken for the next one's.
-        assert await fetch(connection) == b"well"
+        assert await fetch_patiently(connection) == b"well"
 
 
 async def test_a_trickle_does_not_reset_the_total_time_out(connect: MakeConnection) -> None:
