@@ -1,7 +1,7 @@
 """What asking a kubelet costs: this client beside aiohttp, in one run, on this machine.
 
 In      how many requests a run; a server process of its own on loopback, plain, with TLS, and with TLS as Go's answers
-Out     microseconds of client CPU a request, best and worst of several runs
+Out     microseconds of client CPU a request, best and worst of several runs; what a kept connection keeps
 Callers `python -m bench.micro.scrape [REQUESTS]`, bench/micro/command.py
 Source  design section 3: 14 us a request without TLS, 45 us with TLS, for a body of 32 KB
 Never   counts the server's time, or a run before both clients gave the right body
@@ -14,6 +14,8 @@ same bytes. Time is process time, so kernel time of the client's own reads is in
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
 import ssl
 import subprocess
 import sys
@@ -27,6 +29,7 @@ import aiohttp
 import uvloop
 
 from bench.figures import Figures, Scale, at_most, main
+from bench.processes import memory_of
 from heapfast.errors import ScrapeError
 from heapfast.scrape.http import Connection, KubeletClient
 from heapfast.sim.certificates import Authority
@@ -35,6 +38,8 @@ from heapfast.tls import client_context, server_context
 BODY_BYTES = (32_000, 100_000)
 KINDS = ("plain", "TLS", "TLS as Go sends")
 CONNECTIONS = 8
+#: Enough for RSS to show what each keeps, and within the usual limit of open files.
+KEPT_CONNECTIONS = 500
 SCALE = Scale(full=2_000, quick=160, unit="requests a run")
 #: What the design was decided by, measured on a quiet machine.
 BUDGETS = {"32 KB plain, lean, us of CPU": at_most(14.0), "32 KB TLS, lean, us of CPU": at_most(45.0)}
@@ -100,10 +105,12 @@ async def serve(size: int, folder: Path) -> None:
     await asyncio.Event().wait()
 
 
-def lean(port: int, context: ssl.SSLContext | None, body: bytes) -> tuple[Run, Callable[[], Awaitable[None]]]:
+def lean(
+    port: int, context: ssl.SSLContext | None, body: bytes, connections_kept: int = CONNECTIONS
+) -> tuple[Run, Callable[[], Awaitable[None]]]:
     """Runs with this client, and how to close it."""
     client = KubeletClient(tls=context)
-    connections = [client.connect("127.0.0.1", port, "bench") for _ in range(CONNECTIONS)]
+    connections = [client.connect("127.0.0.1", port, "bench") for _ in range(connections_kept)]
     head = (HEAD % port).encode()
 
     async def run(requests: int) -> None:
@@ -174,6 +181,26 @@ async def measure(
     return {name: (min(us), max(us)) for name, us in costs.items()}
 
 
+async def measure_kept(port: int, context: ssl.SSLContext, body: bytes) -> float:
+    """Bytes of RSS that a connection keeps once it has had two answers, what lies free in the heap given back."""
+    run, close = lean(port, context, body)
+    await run(2 * CONNECTIONS)  # what is there once for all of them
+    await close()
+    before = _rss_bytes()
+    run, close = lean(port, context, body, KEPT_CONNECTIONS)
+    await run(2 * KEPT_CONNECTIONS)
+    kept = _rss_bytes() - before
+    await close()
+    return kept / KEPT_CONNECTIONS
+
+
+def _rss_bytes() -> int:
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it, and needs it; so does the daemon
+    if trim is not None:
+        trim(0)
+    return memory_of(os.getpid()).rss_bytes
+
+
 def run(requests: int) -> Figures:
     figures: Figures = {}
     with tempfile.TemporaryDirectory() as name:
@@ -187,6 +214,8 @@ def run(requests: int) -> Figures:
                 assert server.stdout is not None
                 try:
                     ports = [int(port) for port in server.stdout.readline().split()]
+                    kept = uvloop.run(measure_kept(ports[1], context, body_of(size)))
+                    figures[f"{size // 1000} KB TLS, lean, KB of RSS a connection"] = kept / 1e3
                     for kind, port, tls in zip(KINDS, ports, (None, context, context), strict=True):
                         costs = uvloop.run(measure(port, tls, body_of(size), requests))
                         figures |= _figures(f"{size // 1000} KB {kind}", costs)

@@ -6,8 +6,7 @@ Callers protocol.py
 Source  ASGI has head and body sent apart; with TLS the loop encrypts and sends each as it comes
 Never   holds anything beyond the step of the loop that it was written in, or more than JOINED_BYTES
 
-A head that is sent alone wakes its reader for nothing, and on a small machine that reader then takes the core that
-the body is to be made on.
+A head that is sent alone is a system call and a TLS record more, and wakes its reader for nothing.
 """
 
 from __future__ import annotations
@@ -50,6 +49,7 @@ class JoiningTransport:
 
     def abort(self) -> None:
         self._held.clear()
+        self._held_bytes = 0
         self._transport.abort()
 
     def _flush(self) -> None:

@@ -17,7 +17,7 @@ from heapfast.auth.config_map import read_settings
 from heapfast.query.field_selector import parse_field_selector
 from heapfast.query.selector import parse_selector
 from tests.unit.auth import certificates
-from tests.unit.auth.doors import Door
+from tests.unit.auth.chains import StagedChain
 from tests.unit.auth.test_recorded import Policy, with_certificates
 
 if TYPE_CHECKING:
@@ -30,21 +30,21 @@ class Identities:
 
     def __init__(self, scenario: Scenario) -> None:
         policy = Policy(scenario.about["policy"])
-        self._door = Door(
+        self._chain = StagedChain(
             policy.review_token,
             policy.review_access,
             config_map=with_certificates(scenario.about["configmap"]),
             parsers=QueryParsers(parse_query, parse_selector, parse_field_selector),
         )
-        self.auth = self._door.auth
+        self.auth = self._chain.auth
 
     def set_ns(self, now_ns: int) -> None:
         """Moves the chain's clock, by which certificates and cached reviews end."""
-        self._door.clock.set_ns(now_ns)
+        self._chain.clock.set_ns(now_ns)
 
     def use(self, config_map: dict[str, str]) -> None:
         """Takes what the config map says now."""
-        self._door.trust.use_cluster(read_settings(with_certificates(config_map)))
+        self._chain.trust.use_cluster(read_settings(with_certificates(config_map)))
 
 
 def certificates_of(vector: Json) -> list[str] | None:

@@ -14,7 +14,7 @@ from heapfast.auth.monitoring import AuthMonitoring
 from heapfast.auth.refusals import Forbidden, Undecided
 from heapfast.clock import ManualClock
 from heapfast.errors import KubeError
-from tests.unit.auth.doors import AccessStatus
+from tests.unit.auth.chains import AccessStatus
 
 ALICE = User("alice", ("system:authenticated",))
 METRICS = Attributes("get", "/metrics")

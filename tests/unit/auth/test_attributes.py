@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heapfast.auth.attributes import MAX_REMEMBERED_BYTES, AttributeReader, Attributes, Condition
-from tests.unit.auth.doors import PARSERS
+from tests.unit.auth.chains import PARSERS
 
 GROUP = "/apis/metrics.k8s.io/v1beta1"
 

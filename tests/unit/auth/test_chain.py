@@ -12,7 +12,7 @@ import pytest
 from heapfast.auth.identity import ANONYMOUS, User
 from heapfast.auth.refusals import Forbidden, Unauthenticated, Undecided
 from heapfast.errors import KubeError
-from tests.unit.auth.doors import CONFIG_MAP, PARSERS, AccessStatus, Door, ReviewedUser, TokenStatus
+from tests.unit.auth.chains import CONFIG_MAP, PARSERS, AccessStatus, ReviewedUser, StagedChain, TokenStatus
 
 PODS = "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods"
 FORGED = (("X-Remote-User", "root"), ("X-Remote-Group", "system:masters"))
@@ -35,14 +35,14 @@ async def away(spec: dict[str, Any]) -> AccessStatus:
     raise KubeError("cannot reach it", reason="connect")
 
 
-def door(**options: Any) -> Door:
-    return Door(review_token, options.pop("access", allow), **options)
+def staged(**options: Any) -> StagedChain:
+    return StagedChain(review_token, options.pop("access", allow), **options)
 
 
-async def who(door: Door, path: str, certificate: str | None, *headers: tuple[str, str]) -> str | int:
+async def who(staged: StagedChain, path: str, certificate: str | None, *headers: tuple[str, str]) -> str | int:
     """The user's name, or the status of the refusal."""
     try:
-        return (await door.ask(path, *headers, certificate=certificate)).user.name
+        return (await staged.ask(path, *headers, certificate=certificate)).user.name
     except Unauthenticated:
         return 401
     except Forbidden:
@@ -82,8 +82,8 @@ CALLERS: list[tuple[str, str | None, tuple[tuple[str, str], ...], str | int, str
 async def test_who_asks(
     certificate: str | None, headers: tuple[tuple[str, str], ...], open_to_all: str | int, closed: str | int
 ) -> None:
-    assert await who(door(allows_anonymous=True), PODS, certificate, *headers) == open_to_all
-    assert await who(door(allows_anonymous=False), PODS, certificate, *headers) == closed
+    assert await who(staged(allows_anonymous=True), PODS, certificate, *headers) == open_to_all
+    assert await who(staged(allows_anonymous=False), PODS, certificate, *headers) == closed
 
 
 @pytest.mark.parametrize("allows_anonymous", [True, False])
@@ -101,12 +101,12 @@ async def test_who_asks(
 async def test_probes_need_no_proof_but_a_false_one_is_refused(
     allows_anonymous: bool, path: str, certificate: str | None, headers: tuple[tuple[str, str], ...], wanted: str | int
 ) -> None:
-    assert await who(door(allows_anonymous=allows_anonymous, access=away), path, certificate, *headers) == wanted
+    assert await who(staged(allows_anonymous=allows_anonymous, access=away), path, certificate, *headers) == wanted
 
 
 @pytest.mark.parametrize("path", ["/livez/ping", "/metrics", "/", PODS])
 async def test_without_anonymous_callers_nothing_else_is_open(path: str) -> None:
-    entrance = door(allows_anonymous=False)
+    entrance = staged(allows_anonymous=False)
     assert await who(entrance, path, None) == 401
     assert entrance.specs == []
 
@@ -118,7 +118,7 @@ async def test_what_a_caller_without_proof_asks_for_is_not_even_read() -> None:
         read.append(query)
         return {}
 
-    entrance = door(parsers=PARSERS._replace(query=parse_query))
+    entrance = staged(parsers=PARSERS._replace(query=parse_query))
     for certificate, headers in (("client-foreign", ()), (None, (BAD,)), ("front-proxy", ())):
         assert await who(entrance, PODS, certificate, *headers) == 401
     assert read == []
@@ -127,7 +127,7 @@ async def test_what_a_caller_without_proof_asks_for_is_not_even_read() -> None:
 
 
 async def test_an_api_server_that_is_away_closes_the_door() -> None:
-    entrance = door(access=away)
+    entrance = staged(access=away)
     assert await who(entrance, PODS, "client-alice") == 500
     assert await who(entrance, PODS, None) == 500
     assert await who(entrance, PODS, "client-admin") == "cert-admin"
@@ -142,11 +142,11 @@ async def test_without_their_ca_certificates_prove_nothing(
     missing: str, certificate: str, headers: tuple[tuple[str, str], ...]
 ) -> None:
     settings = {key: text for key, text in CONFIG_MAP.items() if key != missing}
-    assert await who(door(config_map=settings), PODS, certificate, *headers) == 401
+    assert await who(staged(config_map=settings), PODS, certificate, *headers) == 401
 
 
 async def test_a_connection_may_outlive_its_certificate() -> None:
-    entrance = door()
+    entrance = staged()
     assert await who(entrance, PODS, "client-alice") == "cert-alice"
     entrance.clock.advance(20 * 366 * 86_400)
     assert await who(entrance, PODS, "client-alice") == 401
@@ -156,7 +156,7 @@ async def test_permission_in_one_namespace_opens_no_other() -> None:
     async def only_default(spec: dict[str, Any]) -> AccessStatus:
         return AccessStatus(spec["resourceAttributes"].get("namespace") == "default")
 
-    entrance = door(access=only_default)
+    entrance = staged(access=only_default)
     group = "/apis/metrics.k8s.io/v1beta1"
     for _ in range(2):  # as asked, and as remembered
         assert await who(entrance, PODS, "client-alice") == "cert-alice"
@@ -175,7 +175,7 @@ async def test_permission_in_one_namespace_opens_no_other() -> None:
     ("header", "name"), [("Impersonate-User", "root"), ("Impersonate-Group", ""), ("Impersonate-Extra-X", "")]
 )
 async def test_nobody_acts_as_somebody_else(header: str, name: str) -> None:
-    entrance = door()
+    entrance = staged()
     with pytest.raises(Forbidden) as caught:
         await entrance.ask(PODS, (header, "root"), certificate="client-admin")
     asked = caught.value.attributes
@@ -185,23 +185,23 @@ async def test_nobody_acts_as_somebody_else(header: str, name: str) -> None:
 
 async def test_a_warning_reaches_the_caller_whatever_is_decided() -> None:
     two_blanks = ("Authorization", "Bearer  good")
-    assert "extra space" in (await door().ask("/livez", two_blanks)).warning
+    assert "extra space" in (await staged().ask("/livez", two_blanks)).warning
     with pytest.raises(Forbidden) as caught:
-        await Door().ask(PODS, two_blanks)
+        await StagedChain().ask(PODS, two_blanks)
     assert "extra space" in caught.value.warning
-    assert (await door().ask("/livez")).warning == ""
+    assert (await staged().ask("/livez")).warning == ""
 
 
 async def test_admission_says_who_and_what() -> None:
-    admission = await door().ask(PODS, query=b"labelSelector=app%3Dx")
+    admission = await staged().ask(PODS, query=b"labelSelector=app%3Dx")
     assert admission.user == ANONYMOUS
     assert (admission.attributes.namespace, admission.attributes.labels[0].key) == ("default", "app")
-    admission = await door().ask(PODS, ("X-Remote-User", "u"), certificate="front-proxy")
+    admission = await staged().ask(PODS, ("X-Remote-User", "u"), certificate="front-proxy")
     assert admission.user == User("u", ("system:authenticated",))
 
 
 async def test_attempts_are_counted() -> None:
-    entrance = door()
+    entrance = staged()
     for headers in ((), (GOOD,), (BAD,)):
         await who(entrance, PODS, None, *headers)
     assert entrance.sample("authentication_attempts", result="success") == 2
@@ -213,7 +213,7 @@ async def test_attempts_are_counted() -> None:
 @pytest.mark.parametrize("refusal", [BAD, AWAY])
 async def test_no_secret_is_told_or_logged(refusal: tuple[str, str], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(0)
-    entrance = door(allows_anonymous=False)
+    entrance = staged(allows_anonymous=False)
     with pytest.raises(Unauthenticated) as caught:
         await entrance.ask(PODS, ("Authorization", "Bearer s3cr3t-t0ken"), ("X-Remote-User", "s3cr3t-user"))
     told = [caught.value]
@@ -225,6 +225,6 @@ async def test_no_secret_is_told_or_logged(refusal: tuple[str, str], caplog: pyt
 
 
 async def test_closing_gives_up_reviews_and_can_be_done_twice() -> None:
-    entrance = door()
+    entrance = staged()
     await entrance.auth.close()
     await entrance.auth.close()

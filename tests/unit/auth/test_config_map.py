@@ -16,7 +16,7 @@ from heapfast.auth.request_header import RemoteHeaders
 from heapfast.auth.trust import AuthSettings, FrontProxySettings, Trust, read_files
 from heapfast.errors import ConfigError, KubeError
 from tests.unit.auth.certificates import NOW_NS, authority, client
-from tests.unit.auth.doors import CONFIG_MAP
+from tests.unit.auth.chains import CONFIG_MAP
 
 CA = "requestheader-client-ca-file"
 

@@ -30,7 +30,7 @@ from heapfast.kube.reviews import Reviews
 from heapfast.self_signed import make_pair
 from heapfast.serving import Pair, ServingContext
 from tests.unit.auth import certificates
-from tests.unit.auth.doors import CONFIG_MAP, PARSERS
+from tests.unit.auth.chains import CONFIG_MAP, PARSERS
 
 PODS = "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods"
 

@@ -21,7 +21,7 @@ from heapfast.query.quoting import quote
 from heapfast.units import NS_PER_SECOND
 from tests.shared import shared_path
 from tests.unit.auth import certificates
-from tests.unit.auth.doors import AccessStatus, Door, ReviewedUser, TokenStatus
+from tests.unit.auth.chains import AccessStatus, ReviewedUser, StagedChain, TokenStatus
 
 #: Where we differ on purpose: we never let anybody act as somebody else, so all of these are 403.
 IMPERSONATION = "auth/impersonate"
@@ -126,9 +126,9 @@ class Outcome(NamedTuple):
     warning: str = ""
 
 
-async def outcome(door: Door, vector: dict[str, Any]) -> Outcome:
+async def outcome(staged: StagedChain, vector: dict[str, Any]) -> Outcome:
     try:
-        admission = await door.auth.admit(asked_by(vector))
+        admission = await staged.auth.admit(asked_by(vector))
     except Unauthenticated as refusal:
         return Outcome(401, str(refusal))
     except Forbidden as refusal:
@@ -149,21 +149,21 @@ def scenario() -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any
     )
 
 
-async def differences(door: Door, vectors: list[dict[str, Any]]) -> list[str]:
+async def differences(staged: StagedChain, vectors: list[dict[str, Any]]) -> list[str]:
     found: list[str] = []
     for vector in vectors:
-        door.clock.set_ns(round(vector["now"] * NS_PER_SECOND))
-        door.tokens.clear()
-        door.specs.clear()
-        decided = await outcome(door, vector)
+        staged.clock.set_ns(round(vector["now"] * NS_PER_SECOND))
+        staged.tokens.clear()
+        staged.specs.clear()
+        decided = await outcome(staged, vector)
         found += [
             f"{vector['id']} {vector['route']} {vector['request']['path']}: {difference}"
-            for difference in compare(vector, decided, door)
+            for difference in compare(vector, decided, staged)
         ]
     return found
 
 
-def compare(vector: dict[str, Any], decided: Outcome, door: Door) -> Iterator[str]:
+def compare(vector: dict[str, Any], decided: Outcome, staged: StagedChain) -> Iterator[str]:
     if vector["route"] == IMPERSONATION:
         if decided.status != 403:
             yield f"status {decided.status}, want 403"
@@ -179,8 +179,8 @@ def compare(vector: dict[str, Any], decided: Outcome, door: Door) -> Iterator[st
     warning = f'299 - "{decided.warning}"' if decided.warning else None
     if warning != vector["response"]["headers"].get("warning"):
         yield f"warning {warning!r}, want {vector['response']['headers'].get('warning')!r}"
-    yield from compare_reviews("token", recorded_specs(vector, "authentication"), [{"token": t} for t in door.tokens])
-    yield from compare_reviews("access", recorded_specs(vector, "authorization"), door.specs)
+    yield from compare_reviews("token", recorded_specs(vector, "authentication"), [{"token": t} for t in staged.tokens])
+    yield from compare_reviews("access", recorded_specs(vector, "authorization"), staged.specs)
 
 
 def compare_reviews(kind: str, wanted: list[dict[str, Any]], asked: list[dict[str, Any]]) -> Iterator[str]:
@@ -195,24 +195,26 @@ def compare_reviews(kind: str, wanted: list[dict[str, Any]], asked: list[dict[st
 
 
 @pytest.fixture
-def door() -> Callable[[dict[str, Any]], Door]:
-    def build(description: dict[str, Any]) -> Door:
+def staged() -> Callable[[dict[str, Any]], StagedChain]:
+    def build(description: dict[str, Any]) -> StagedChain:
         policy = Policy(description["policy"])
-        return Door(policy.review_token, policy.review_access, config_map=with_certificates(description["configmap"]))
+        return StagedChain(
+            policy.review_token, policy.review_access, config_map=with_certificates(description["configmap"])
+        )
 
     return build
 
 
-async def test_every_recorded_request_is_decided_as_it_was(door: Callable[[dict[str, Any]], Door]) -> None:
+async def test_every_recorded_request_is_decided_as_it_was(staged: Callable[[dict[str, Any]], StagedChain]) -> None:
     description, before, _ = scenario()
     assert len(before) > 300
-    assert await differences(door(description), before) == []
+    assert await differences(staged(description), before) == []
 
 
-async def test_recorded_requests_after_the_config_map_changed(door: Callable[[dict[str, Any]], Door]) -> None:
+async def test_recorded_requests_after_the_config_map_changed(staged: Callable[[dict[str, Any]], StagedChain]) -> None:
     description, before, after = scenario()
     assert len(after) == 5
-    entrance = door(description)
+    entrance = staged(description)
     await outcome(entrance, before[0])
     entrance.trust.use_cluster(
         read_settings(

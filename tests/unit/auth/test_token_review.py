@@ -13,7 +13,7 @@ from heapfast.auth.refusals import Undecided
 from heapfast.auth.token_review import EXTRA_SPACE_WARNING, Bearer, TokenReviewer, find_bearer
 from heapfast.clock import ManualClock
 from heapfast.errors import KubeError
-from tests.unit.auth.doors import ReviewedUser, TokenStatus
+from tests.unit.auth.chains import ReviewedUser, TokenStatus
 
 FORMS = [
     ("as it should be", "Bearer good", Bearer("good")),

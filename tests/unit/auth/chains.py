@@ -84,7 +84,7 @@ async def no_access(spec: dict[str, Any]) -> AccessStatus:
     return AccessStatus()
 
 
-class Door:
+class StagedChain:
     """A chain, and what passed between it and the API server.
 
     Attributes:
