@@ -191,6 +191,28 @@ async def test_what_the_other_side_has_no_room_for_is_sent_later(contexts: Conte
         assert talk.owner.ended == []
 
 
+async def test_a_write_that_waits_for_the_other_side_goes_on_when_something_has_come(
+    contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Talk(contexts, ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+        await talk.shake([200_000])
+        tries: list[bytes] = []
+
+        def send(opened: ssl.SSLSocket, data: bytes) -> int:
+            tries.append(data)
+            if len(tries) == 1:
+                raise ssl.SSLWantReadError
+            return len(data)
+
+        monkeypatch.setattr(ssl.SSLSocket, "send", send)
+        talk.stream.send(b"request")
+        await turn()
+        assert tries == [b"request"]  # and the loop is not called over and over meanwhile
+        talk.server.write(b"keys")
+        await talk.arrive(talk.to_client.read(), [200_000])
+        assert tries == [b"request", b"request"]
+
+
 async def test_a_failure_to_send_is_told_later() -> None:
     owner = Owner()
     stream = Stream(owner, make_buffer())
