@@ -31,6 +31,7 @@ from heapfast.scrape._response import ResponseReader
 from heapfast.scrape.deadlines import Deadlines
 from heapfast.scrape.limits import Limits
 from heapfast.scrape.stream import Stream, TlsStream, make_buffer
+from heapfast.tls import read_ahead
 
 OnDone = Callable[[bytes | None, ScrapeError | None], None]
 
@@ -42,7 +43,7 @@ class KubeletClient:
 
     Args:
         limits: of each request.
-        tls: context to ask with; None asks without TLS.
+        tls: context to ask with, for this client alone, as OpenSSL reads ahead with it; None asks without TLS.
         token: gives the bearer token, None for none; called for each request, so it must only look.
         send_token_over_http: send the token without TLS too, where anybody on the way can read it (Q24).
     """
@@ -64,6 +65,8 @@ class KubeletClient:
         self._last_token: str | None = None
         self._authorization = b""
         self._buffer = make_buffer()
+        if tls is not None:
+            read_ahead(tls)
 
     def connect(self, ip: str, port: int, label: str) -> Connection:
         """Gives a connection to an address; nothing is opened before its first request.
@@ -207,23 +210,22 @@ class Connection:
         if stream is self._stream and self._on_done is not None:
             self._send(stream, self._client.loop.time())
 
-    def stream_received(self, stream: Stream, data: memoryview) -> bool:
+    def stream_received(self, stream: Stream, data: memoryview) -> None:
         if stream is not self._stream:
-            return False
+            return
         if self._on_done is None:
             # Nothing was asked: a server's farewell (408), or noise. Either way the stream is of no more use.
             self._drop()
-            return False
+            return
         self._is_kept = False
         self.due = self._total_due
         try:
             is_complete = self._reader.feed(data)
         except ScrapeError as error:
             self._fail(error)
-            return False
+            return
         if is_complete:
             self._take_answer()
-        return not is_complete
 
     def stream_ended(self, stream: Stream, error: Exception | None) -> None:
         if stream is not self._stream:

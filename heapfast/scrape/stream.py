@@ -5,12 +5,16 @@ Out     calls of the owner: opened, received, ended
 Callers http.py
 Never   knows HTTP, or holds a buffer of its own while nothing is in flight
 
-The loop says that a socket can be read, and the stream reads it: with TLS, OpenSSL does, record by record, from the
-socket itself. All streams of a loop read into one buffer, which is its reader's until it has been delivered.
+The loop says that a socket can be read, and the stream reads it: with TLS, OpenSSL does, from the socket itself, as
+much as is there at a time (tls.read_ahead). All streams of a loop read into one buffer, which is its owner's while it
+is delivered.
 
-    readable ──▶ read a record ──▶ received ──▶ more awaited? ──no──▶ done, until somebody asks again
-                      ▲                             yes
-                      └─────────────────────────────┘  READS_A_TURN times at most: the loop will say so again
+    readable ──▶ read a record ──▶ more there? ──no──▶ received
+                      ▲                yes
+                      └─────────────────┘  until the buffer is full or READS_A_TURN are read: the rest in the next turn
+
+What OpenSSL has taken from the socket the loop cannot know of. So a stream reads until nothing is left, and does not
+stop where an answer ends.
 
 The loop's own transports want TLS to work on memory BIOs, one copy of every byte more, and BIOs never shrink: thousands
 of idle connections then keep what one of them had to hold at a time. A connection here keeps 26 to 35 KB, OpenSSL's
@@ -36,8 +40,8 @@ class Owner(Protocol):
     def stream_opened(self, stream: Stream) -> None:
         """Data can be sent."""
 
-    def stream_received(self, stream: Stream, data: memoryview) -> bool:
-        """Takes data, borrowed until it returns; whether more is awaited."""
+    def stream_received(self, stream: Stream, data: memoryview) -> None:
+        """Takes data, borrowed until it returns."""
 
     def stream_ended(self, stream: Stream, error: Exception | None) -> None:
         """The last that is heard of a stream: closed by the other side, or broken."""
@@ -210,6 +214,7 @@ class TlsStream(Stream):
             return
         self._is_shaking = False
         self._owner.stream_opened(self)
+        self._loop.call_soon(self._readable)  # what came along with the end of the handshake
 
     def _writable(self) -> None:
         super()._writable()
@@ -223,23 +228,35 @@ class TlsStream(Stream):
             return
         if self._unsent:
             self._flush()
-        opened, buffer, owner = cast(ssl.SSLSocket, self._socket), self._buffer, self._owner
-        for _ in range(READS_A_TURN):
-            if self._is_closed:
-                return
-            try:
+        opened, buffer = cast("ssl.SSLSocket | None", self._socket), self._buffer
+        if opened is None:
+            return
+        filled = 0
+        is_over = False
+        failure: OSError | None = None
+        try:
+            for _ in range(READS_A_TURN):
+                room = buffer[filled:] if filled else buffer
                 # With a buffer `read` gives a count, and takes any that can be written; typeshed knows neither.
-                count = cast(int, opened.read(RECEIVE_BUFFER_BYTES, cast(bytearray, buffer)))
-            except ssl.SSLWantReadError:
-                return
-            except OSError as error:
-                self._break(error)
-                return
-            if not count:
-                self._end(None)  # closed, and said so
-                return
-            if not owner.stream_received(self, buffer[:count]):
-                return
+                count = cast(int, opened.read(len(room), cast(bytearray, room)))
+                filled += count
+                if not count:
+                    is_over = True  # closed, and said so
+                    break
+                if filled == RECEIVE_BUFFER_BYTES:
+                    break
+            if not is_over:
+                self._loop.call_soon(self._readable)
+        except ssl.SSLWantReadError:
+            pass
+        except OSError as error:
+            failure = error
+        if filled:
+            self._owner.stream_received(self, buffer[:filled])
+        if failure is not None:
+            self._break(failure)
+        elif is_over:
+            self._end(None)
 
     def _break(self, error: OSError) -> None:
         if isinstance(error, ssl.SSLEOFError):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import socket
 import ssl
+import struct
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 
 from heapfast.scrape.stream import READS_A_TURN, Stream, TlsStream, make_buffer
 from heapfast.sim.certificates import Authority
-from heapfast.tls import client_context, server_context
+from heapfast.tls import client_context, read_ahead, server_context
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 
@@ -23,29 +26,40 @@ Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 @pytest.fixture(scope="module")
 def contexts(tmp_path_factory: pytest.TempPathFactory) -> Contexts:
     """The client's and the server's."""
+    return _make_contexts(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def ahead(tmp_path_factory: pytest.TempPathFactory) -> Contexts:
+    """The same, where OpenSSL reads ahead."""
+    contexts = _make_contexts(tmp_path_factory.mktemp("ahead"))
+    if not read_ahead(contexts[0]):
+        pytest.skip("SKIPPED: this Python's OpenSSL cannot be told to read ahead (tls.read_ahead)")
+    return contexts
+
+
+def _make_contexts(folder: Path) -> Contexts:
     authority = Authority("test-ca")
-    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    file = folder / "server.pem"
     file.write_bytes(b"".join(authority.sign_server("node-1", ["127.0.0.1"])))
-    return client_context(ca_pem=authority.pem.decode()), server_context(cert_file=Path(file))
+    return client_context(ca_pem=authority.pem.decode()), server_context(cert_file=file)
 
 
 class Owner:
     """Whoever uses the stream: keeps what it is told."""
 
-    def __init__(self, awaited: int = 2**31) -> None:
+    def __init__(self) -> None:
         self.received = bytearray()
-        self.deliveries = 0
+        self.deliveries: list[int] = []
         self.opened = 0
         self.ended: list[Exception | None] = []
-        self._awaited = awaited
 
     def stream_opened(self, stream: Stream) -> None:
         self.opened += 1
 
-    def stream_received(self, stream: Stream, data: memoryview) -> bool:
+    def stream_received(self, stream: Stream, data: memoryview) -> None:
         self.received += data
-        self.deliveries += 1
-        return len(self.received) < self._awaited
+        self.deliveries.append(len(data))
 
     def stream_ended(self, stream: Stream, error: Exception | None) -> None:
         self.ended.append(error)
@@ -114,14 +128,20 @@ CUTS = st.lists(
 )
 
 
+@pytest.mark.parametrize("reading", ["contexts", "ahead"])
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @settings(max_examples=60, deadline=None)
 @given(handshake=CUTS, lengths=LENGTHS, cuts=CUTS)
 def test_records_of_every_length_come_through_reads_of_every_length(
-    version: ssl.TLSVersion, contexts: Contexts, handshake: list[int], lengths: list[int], cuts: list[int]
+    reading: str,
+    version: ssl.TLSVersion,
+    request: pytest.FixtureRequest,
+    handshake: list[int],
+    lengths: list[int],
+    cuts: list[int],
 ) -> None:
     async def talk() -> None:
-        with Talk(contexts, version, Owner()) as talk:
+        with Talk(request.getfixturevalue(reading), version, Owner()) as talk:
             await talk.shake(handshake)
             sent = b""
             for number, length in enumerate(lengths):
@@ -149,30 +169,54 @@ async def test_what_is_no_tls_ends_the_stream_wherever_reads_end(cut: int, conte
         assert not talk.stream.is_usable()
 
 
-async def test_a_flood_of_small_records_holds_the_loop_for_some_of_them_only(contexts: Contexts) -> None:
-    with Talk(contexts, ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+@pytest.mark.parametrize("reading", ["contexts", "ahead"])
+async def test_a_flood_of_small_records_holds_the_loop_for_some_of_them_only(
+    reading: str, request: pytest.FixtureRequest
+) -> None:
+    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Owner()) as talk:
         await talk.shake([200_000])
         for _ in range(READS_A_TURN * 2 + 1):
             talk.server.write(b"a")
         flood = talk.to_client.read()
         assert talk.theirs.send(flood) == len(flood)
-        seen = [0]
-        while seen[-1] < READS_A_TURN * 2 + 1:
+        while sum(talk.owner.deliveries) < READS_A_TURN * 2 + 1:
             await asyncio.sleep(0)
-            if talk.owner.deliveries != seen[-1]:
-                seen.append(talk.owner.deliveries)
-        assert seen == [0, READS_A_TURN, READS_A_TURN * 2, READS_A_TURN * 2 + 1]
+        assert talk.owner.deliveries == [READS_A_TURN, READS_A_TURN, 1]
 
 
-async def test_nothing_is_read_beyond_what_is_awaited(contexts: Contexts) -> None:
-    with Talk(contexts, ssl.TLSVersion.TLSv1_3, Owner(awaited=5)) as talk:
+@pytest.mark.parametrize("reading", ["contexts", "ahead"])
+async def test_records_that_come_with_the_end_are_delivered_before_it(
+    reading: str, request: pytest.FixtureRequest
+) -> None:
+    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Owner()) as talk:
         await talk.shake([200_000])
         for record in (b"abc", b"de", b"more"):
             talk.server.write(record)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            talk.server.unwrap()
         talk.theirs.send(talk.to_client.read())
-        while talk.owner.deliveries == 0:
-            await asyncio.sleep(0)
-        assert bytes(talk.owner.received) == b"abcde"
+        await turn()
+        assert (bytes(talk.owner.received), talk.owner.ended) == (b"abcdemore", [None])
+
+
+async def test_records_with_room_for_many_are_read_at_once(ahead: Contexts, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Talk(ahead, ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+        await talk.shake([200_000])
+        for _ in range(9):
+            talk.server.write(b"a" * 4096)
+        talk.theirs.send(talk.to_client.read())
+        left: list[int] = []
+        read = ssl.SSLSocket.read
+
+        def read_and_look(opened: ssl.SSLSocket, *how: Any) -> Any:
+            data = read(opened, *how)
+            left.append(struct.unpack("i", fcntl.ioctl(opened, termios.FIONREAD, bytes(4)))[0])
+            return data
+
+        monkeypatch.setattr(ssl.SSLSocket, "read", read_and_look)
+        await turn()
+        assert left == [0] * 9
+        assert talk.owner.deliveries == [9 * 4096]
 
 
 async def test_what_the_other_side_has_no_room_for_is_sent_later(contexts: Contexts) -> None:
