@@ -23,6 +23,7 @@ EXTENSIONS = [
     "heapfast.codec._rfc3339",
     "heapfast.codec._float",
     "heapfast.codec._duration",
+    "heapfast.codec._percent",
     # 2: sockets -> bytes
     "heapfast.scrape._response",
     "heapfast.scrape._rhythm",
@@ -59,6 +60,9 @@ EXTENSIONS = [
     "heapfast._grouping",
     "heapfast._percentile",
     "heapfast._aggregate",
+    # 6: questions
+    "heapfast.store._values",
+    "heapfast.query._selector",
     # 7: answers as bytes
     "heapfast.render._json",
     "heapfast.render._order",

@@ -27,6 +27,7 @@ BENCHES: Final = (
     "restart",
     "index",
     "rest",
+    "selectors",
     "lists",
     "k8s_lists",
     "sinks",

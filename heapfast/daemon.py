@@ -62,7 +62,7 @@ from heapfast.processors.namespace import NamespaceEnricher
 from heapfast.processors.node import NodeEnricher
 from heapfast.processors.pod import PodEnricher
 from heapfast.processors.starts import PodStarts
-from heapfast.query.selector import parse_selector
+from heapfast.query._selector import parse_selector
 from heapfast.render._roster import Roster
 from heapfast.scrape.beside import make_beside
 from heapfast.scrape.extra import ExtraScrapes

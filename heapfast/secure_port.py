@@ -36,8 +36,7 @@ from heapfast.kube.config import SourceOptions, resolve
 from heapfast.kube.monitoring import KubeMonitoring, ResourceMonitoring
 from heapfast.kube.reviews import Reviews
 from heapfast.kube.watch import Reflector
-from heapfast.query.field_selector import parse_field_selector
-from heapfast.query.selector import parse_selector
+from heapfast.query._selector import parse_field_selector, parse_selector
 from heapfast.self_signed import find_or_make_pair
 from heapfast.serving import Pair, ServingContext
 from heapfast.units import NS_PER_SECOND

@@ -28,7 +28,7 @@ from heapfast.auth.token_review import TokenReviewer
 from heapfast.auth.trust import AuthSettings, FrontProxySettings, Trust
 from heapfast.clock import Clock
 from heapfast.errors import AuthError
-from heapfast.query.selector import parse_selector
+from heapfast.query._selector import parse_selector
 from heapfast.sim.certificates import Authority
 
 SCALE = Scale(full=2_000, quick=200, unit="decisions a round")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from bench.figures import Figures, Scale, at_most, main
-from heapfast.query.selector import parse_selector
+from heapfast.query._selector import parse_selector
 from heapfast.store.index import PostingIndex
 from heapfast.store.requirement import matches
 

@@ -19,7 +19,7 @@ from bench.micro.fleet import Fleet, Size
 from bench.micro.index import PODS_PER_APP, cluster
 from heapfast._core import Store
 from heapfast.catalog.keys import Kind
-from heapfast.query.selector import parse_selector
+from heapfast.query._selector import parse_selector
 from heapfast.render.forms import Encoding, Form
 from heapfast.wire._resource import parse_resource
 from heapfast.wire._rows import Rows

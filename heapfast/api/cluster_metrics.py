@@ -26,6 +26,7 @@ from heapfast.api.responders import put_plain
 from heapfast.catalog.keys import Kind
 from heapfast.errors import HeapfastError
 from heapfast.query.cluster_metrics import ClusterMetricsQuery, parse_cluster_metrics
+from heapfast.query.selection import select_slots
 from heapfast.render._exposition import ExpositionWriter, column_names
 from heapfast.render.exposition import OPENMETRICS_TYPE, TEXT_TYPE, families
 from heapfast.store.index import Postings
@@ -51,10 +52,13 @@ class ClusterMetrics:
         is_openmetrics = quality_of("application/openmetrics-text", accept) > quality_of("text/plain", accept)
         try:
             query = parse_cluster_metrics(req.query())
+            pods = None
+            if query.selector is not None:
+                pods = (await select_slots(self._pods, query.selector)).to_array()
             newest = self._store.newest
             if newest is None:
                 raise Unavailable("no samples yet: the first batch is not closed")
-            writer = self._writer(newest, query, is_openmetrics)
+            writer = self._writer(newest, query, pods, is_openmetrics)
         except HeapfastError as error:
             status, text = heapster_text(error)
             put_plain(resp, status, text)
@@ -69,8 +73,9 @@ class ClusterMetrics:
             chunks = compress_chunks(chunks, "gzip", self._run)
         resp.stream = chunks
 
-    def _writer(self, batch: Batch, query: ClusterMetricsQuery, is_openmetrics: bool) -> ExpositionWriter:
-        pods = None if query.selector is None else self._pods.select(query.selector).to_array()
+    def _writer(
+        self, batch: Batch, query: ClusterMetricsQuery, pods: array[int] | None, is_openmetrics: bool
+    ) -> ExpositionWriter:
         namespaces = None
         if query.namespaces is not None:
             slots = [self._store.find(Kind.NAMESPACE, name) for name in query.namespaces]

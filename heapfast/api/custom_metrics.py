@@ -24,8 +24,9 @@ from heapfast.api.request import Request
 from heapfast.api.secure_state import SecureState
 from heapfast.catalog.keys import Kind
 from heapfast.catalog.metrics import BY_NAME, CATALOG, RATE_OF
+from heapfast.query._selector import parse_selector
 from heapfast.query.custom_metric_names import Reading, format_name, parse_name
-from heapfast.query.selector import parse_selector
+from heapfast.query.selection import select_slots
 from heapfast.render.custom_metrics import Described, Measured, render_values
 from heapfast.render.forms import Encoding
 from heapfast.store.requirement import Operator, Selector
@@ -95,7 +96,7 @@ class CustomMetrics:
     async def pods(self, req: Request, namespace: str, pod: str, metric: str) -> Answer:
         asked = self._ask(req, "pods", pod, metric)
         if pod == ALL:
-            slots: Iterable[int] = self._state.running.select(_selector(req, "labelSelector"), namespace)
+            slots: Iterable[int] = await select_slots(self._state.running, _selector(req, "labelSelector"), namespace)
         else:
             slot = self._store.find(Kind.POD, namespace, pod)
             slots = [slot] if slot in self._state.running else []
@@ -104,7 +105,7 @@ class CustomMetrics:
     async def nodes(self, req: Request, node: str, metric: str) -> Answer:
         asked = self._ask(req, "nodes", node, metric)
         conditions = _selector(req, "labelSelector") if node == ALL else ()
-        slots: Iterable[int] = self._state.nodes.select((*conditions, *self._state.node_selector))
+        slots: Iterable[int] = await select_slots(self._state.nodes, (*conditions, *self._state.node_selector))
         if node != ALL:
             slot = self._store.find(Kind.NODE, node)
             # The store knows nodes by their hostnames, too; here only names count.

@@ -10,8 +10,10 @@ Never   reads a closed batch, unless `window` asks for a mean: answers come from
 
 from __future__ import annotations
 
+import asyncio
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Final, NamedTuple
 
 from pyroaring import BitMap
@@ -37,11 +39,15 @@ from heapfast.query.field_selector import FieldSelection, select_fields
 from heapfast.query.list_options import ListOptions, parse_bool, parse_list_options
 from heapfast.query.mean import parse_span_ns
 from heapfast.query.quoting import quote
+from heapfast.query.selection import select_slots
 from heapfast.query.usage import UsageStatus
 from heapfast.render._roster import Roster
 from heapfast.render.forms import Encoding, Form, RowObject, Shape
 from heapfast.render.mean_items import History
 from heapfast.render.metrics_k8s_io import ResourceMetrics
+
+#: Names that are looked up before the loop gets its turn: a name, or one that is not wanted, may be in any namespace.
+SLICE_LOOKUPS: Final = 2_000
 
 _ROW_OBJECTS: Final = {row_object.value: row_object for row_object in RowObject} | {"": RowObject.METADATA}
 _METADATA: Final = "PartialObjectMetadata"
@@ -94,20 +100,21 @@ class MetricsK8sIo:
             raise no_metrics("podmetrics", f"{namespace}/{pod}")
         return _answer(wanted, body)
 
-    def nodes(self, req: Request) -> Answer:
+    async def nodes(self, req: Request) -> Answer:
         options, wanted = self._want_list(req, "nodes", "NodeMetricsList")
         metrics = self._metrics_for(req)
-        slots, token = self._page(options, self._state.node_roster, self._select_nodes(options))
+        slots, token = self._page(options, self._state.node_roster, await self._select_nodes(options))
         return _answer(wanted, metrics.render_nodes(slots, wanted.form, self._state.clock.now_ns(), token))
 
-    def all_pods(self, req: Request) -> Answer:
-        return self.pods(req, "")
+    async def all_pods(self, req: Request) -> Answer:
+        return await self.pods(req, "")
 
-    def pods(self, req: Request, namespace: str) -> Answer:
+    async def pods(self, req: Request, namespace: str) -> Answer:
         """List pods; an empty namespace means all of them."""
         options, wanted = self._want_list(req, "pods", "PodMetricsList")
         metrics = self._metrics_for(req)
-        slots, token = self._page(options, self._state.pod_roster, self._select_pods(options, namespace or None))
+        selected = await self._select_pods(options, namespace or None)
+        slots, token = self._page(options, self._state.pod_roster, selected)
         return _answer(wanted, metrics.render_pods(slots, wanted.form, self._state.clock.now_ns(), token))
 
     # -- which form --
@@ -180,15 +187,15 @@ class MetricsK8sIo:
 
     # -- which objects --
 
-    def _select_nodes(self, options: ListOptions) -> BitMap:
+    async def _select_nodes(self, options: ListOptions) -> BitMap:
         fields = select_fields(options.fields)
         # Nodes live in no namespace, which is the one with the empty name.
         if fields.is_empty or fields.namespace or "" in fields.not_namespaces:
             return BitMap()
-        slots = self._state.nodes.select((*options.labels, *self._state.node_selector))
-        return _narrow(slots, fields, lambda name: self._find(Kind.NODE, name))
+        slots = await select_slots(self._state.nodes, (*options.labels, *self._state.node_selector))
+        return await self._narrow(slots, fields, Kind.NODE, ((),))
 
-    def _select_pods(self, options: ListOptions, namespace: str | None) -> BitMap:
+    async def _select_pods(self, options: ListOptions, namespace: str | None) -> BitMap:
         index = self._state.running
         fields = select_fields(options.fields)
         if fields.namespace is not None:
@@ -197,15 +204,31 @@ class MetricsK8sIo:
             namespace = fields.namespace
         if fields.is_empty:
             return BitMap()
-        slots = index.select(options.labels, namespace)
-        for other in fields.not_namespaces:
+        slots = await select_slots(index, options.labels, namespace)
+        for other in set(index.namespaces()).intersection(fields.not_namespaces):
             slots -= index.select((), other)
         namespaces = index.namespaces() if namespace is None else (namespace,)
-        return _narrow(slots, fields, lambda name: [s for one in namespaces for s in self._find(Kind.POD, one, name)])
+        return await self._narrow(slots, fields, Kind.POD, [(one,) for one in namespaces])
 
-    def _find(self, kind: Kind, *names: str) -> list[int]:
-        slot = self._store.find(kind, *names)
-        return [slot] if slot >= 0 else []
+    async def _narrow(
+        self, slots: BitMap, fields: FieldSelection, kind: Kind, places: Sequence[tuple[str, ...]]
+    ) -> BitMap:
+        """Obey the conditions on names, wherever an object may have one."""
+        if fields.name is not None:
+            slots &= await self._find((fields.name,), kind, places)
+        if fields.not_names:
+            slots -= await self._find(fields.not_names, kind, places)
+        return slots
+
+    async def _find(self, names: Sequence[str], kind: Kind, places: Sequence[tuple[str, ...]]) -> BitMap:
+        found = BitMap()
+        for n, (name, place) in enumerate(product(names, places), 1):
+            slot = self._store.find(kind, *place, name)
+            if slot >= 0:
+                found.add(slot)
+            if n % SLICE_LOOKUPS == 0:
+                await asyncio.sleep(0)
+        return found
 
     # -- which of them now --
 
@@ -239,14 +262,6 @@ def _negotiate(req: Request) -> Negotiated:
 def _no_row_object(value: str) -> KubernetesError:
     text = f"""includeObject: Invalid value: {quote(value)}: must be 'Metadata', 'Object', 'None', or empty"""
     return bad_request(f"Unable to convert to Table as requested: {text}")
-
-
-def _narrow(slots: BitMap, fields: FieldSelection, find: Callable[[str], list[int]]) -> BitMap:
-    if fields.name is not None:
-        slots &= BitMap(find(fields.name))
-    for name in fields.not_names:
-        slots -= BitMap(find(name))
-    return slots
 
 
 def _answer(wanted: _Wanted, body: Body) -> Answer:

@@ -18,7 +18,8 @@ from heapfast.api.responders import Responders
 from heapfast.api.state import State
 from heapfast.catalog.keys import Kind
 from heapfast.errors import QueryError
-from heapfast.query.selector import parse_selector
+from heapfast.query._selector import parse_selector
+from heapfast.query.selection import select_slots
 from heapfast.render._usage import UsageWriter
 from heapfast.render.apis_metrics import EMPTY_LIST, render_node_list, render_pod_list
 from heapfast.store.requirement import Selector
@@ -32,10 +33,10 @@ class MetricsV1Alpha1:
         self._store = state.store
         self._run = responders.run
 
-    def nodes(self, req: Request) -> bytes | AsyncIterator[bytes]:
+    async def nodes(self, req: Request) -> bytes | AsyncIterator[bytes]:
         selector = _selector(req)
         batch = self._newest()
-        slots = self._state.nodes.select(selector).to_array()
+        slots = (await select_slots(self._state.nodes, selector)).to_array()
         if batch is None or not slots:
             return EMPTY_LIST
         return render_node_list(batch, slots, self._state.clock.now_ns(), self._run)
@@ -49,16 +50,16 @@ class MetricsV1Alpha1:
                 return body
         raise NotFound(f"No metrics for node {node}")
 
-    def all_pods(self, req: Request) -> bytes | AsyncIterator[bytes]:
-        return self._pods(req, None)
+    async def all_pods(self, req: Request) -> bytes | AsyncIterator[bytes]:
+        return await self._pods(req, None)
 
-    def pods(self, req: Request, namespace: str) -> bytes | AsyncIterator[bytes]:
-        return self._pods(req, namespace)
+    async def pods(self, req: Request, namespace: str) -> bytes | AsyncIterator[bytes]:
+        return await self._pods(req, namespace)
 
-    def _pods(self, req: Request, namespace: str | None) -> bytes | AsyncIterator[bytes]:
+    async def _pods(self, req: Request, namespace: str | None) -> bytes | AsyncIterator[bytes]:
         selector = _selector(req)
         batch = self._newest()
-        slots = self._state.pods.select(selector, namespace).to_array()
+        slots = (await select_slots(self._state.pods, selector, namespace)).to_array()
         if batch is None or not slots:
             return EMPTY_LIST
         now_ns = self._state.clock.now_ns()

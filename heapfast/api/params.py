@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import unquote_plus
+
+from heapfast.codec._percent import unescape
 
 #: A percent sign that no two hexadecimal digits follow, in a query or in a path.
 BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -37,12 +38,6 @@ def _pairs(raw: bytes) -> Iterator[tuple[str, str]]:
     for pair in raw.split(b"&"):
         if b";" in pair or (b"%" in pair and BAD_ESCAPE.search(pair)):
             continue
-        key, _, value = pair.decode("utf-8", "surrogateescape").partition("=")
+        key, _, value = pair.partition(b"=")
         if key or value:
-            yield _decode(key), _decode(value)
-
-
-def _decode(text: str) -> str:
-    if "%" not in text and "+" not in text:
-        return text
-    return unquote_plus(text, "utf-8", "surrogateescape")
+            yield unescape(key), unescape(value)

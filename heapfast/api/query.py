@@ -16,14 +16,13 @@ import asyncio
 import contextlib
 import json
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Final
 
 import falcon.asgi
-from pyroaring import BitMap
 
 from heapfast._aggregate import Aggregate, Cancelled, TooManySamples
 from heapfast._core import Store
@@ -41,10 +40,10 @@ from heapfast.catalog.keys import Kind
 from heapfast.catalog.metrics import BY_NAME
 from heapfast.errors import HeapfastError, QueryError
 from heapfast.query.question import Question
+from heapfast.query.selection import select_slots
 from heapfast.render._query import count_rows, render_csv_rows, render_json_rows
 from heapfast.render.arrow import ARROW_TYPE, has_arrow, render_arrow_rows
 from heapfast.store.index import Postings
-from heapfast.store.requirement import Operator, Requirement, Selector
 from heapfast.units import NS_PER_SECOND
 
 GROUP_NAME: Final = "heapfast"
@@ -56,9 +55,8 @@ ASKED_BY_POST: Final = frozenset(((GROUP_NAME, "query"),))
 #: By format.
 TYPES: Final = {"json": JSON, "csv": "text/csv; charset=utf-8", "arrow": ARROW_TYPE}
 
-#: Values of a label that are read before the loop gets its turn: well below 1 ms.
+#: Values of a label that groups are made by and that are read before the loop gets its turn: well below 1 ms.
 SLICE_VALUES: Final = 200
-_OF_NUMBERS: Final = (Operator.GREATER_THAN, Operator.LESS_THAN)
 #: Shorter answers are not worth compressing.
 COMPRESS_ABOVE_BYTES: Final = 8 * 1024
 
@@ -250,7 +248,7 @@ class Query:
         labels = [await self._labels(question.kind, key) for key in question.label_keys]
         objects = None
         if question.selector is not None:
-            objects = (await self._select(question.kind, question.selector)).to_array()
+            objects = (await select_slots(self._index(question.kind), question.selector)).to_array()
         body = await self._in_thread(req, job, lambda: job.run(objects, labels, form))
         self._monitoring.answered(job.n_rows, len(body))
         return body, form
@@ -276,26 +274,6 @@ class Query:
 
     def _index(self, kind: Kind) -> Postings:
         return self._pods if kind in (Kind.POD, Kind.POD_CONTAINER) else self._nodes
-
-    async def _select(self, kind: Kind, selector: Selector) -> BitMap:
-        """Whom a selector means: all at once, but for requirements that look at many values of their label."""
-        index = self._index(kind)
-        values = [_values(index, requirement) for requirement in selector]
-        few = [one for one, looked_at in zip(selector, values, strict=True) if len(looked_at) <= SLICE_VALUES]
-        found = index.select(tuple(few))
-        for requirement, looked_at in zip(selector, values, strict=True):
-            if requirement in few:
-                continue
-            named = BitMap()
-            is_number = requirement.operator in _OF_NUMBERS
-            for start in range(0, len(looked_at), SLICE_VALUES):
-                await asyncio.sleep(0)
-                part = tuple(looked_at[start : start + SLICE_VALUES])
-                if is_number:
-                    part = tuple(filter(requirement.admits_number, part))
-                named |= index.select((Requirement(requirement.key, Operator.IN, part),))
-            found = found - named if requirement.operator is Operator.NOT_IN else found & named
-        return found
 
     async def _labels(self, kind: Kind, key: str) -> list[tuple[bytes, array[int]]]:
         """Every value of a label and who has it. What changes between two slices is as if it had been asked later."""
@@ -325,13 +303,6 @@ class Query:
             gone.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await gone
-
-
-def _values(index: Postings, requirement: Requirement) -> Sequence[str]:
-    """The values of its label that a requirement looks at one by one."""
-    if requirement.operator in _OF_NUMBERS:
-        return index.values_of(requirement.key)
-    return requirement.values
 
 
 def _preferred(accept: str) -> str:

@@ -13,7 +13,7 @@ from heapfast.config.argv import Arguments
 from heapfast.config.findings import Findings
 from heapfast.config.options import KubeletOptions
 from heapfast.errors import QueryError
-from heapfast.query.selector import parse_selector
+from heapfast.query._selector import parse_selector
 from heapfast.scrape.shard import Shard, parse_shard
 
 ADDRESS_TYPES = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP", "LegacyHostIP")

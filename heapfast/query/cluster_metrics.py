@@ -16,8 +16,8 @@ from heapfast.catalog.keys import Kind
 from heapfast.catalog.metrics import BY_NAME, CATALOG, CUSTOM_PREFIX
 from heapfast.catalog.prometheus_names import KIND_NAMES, PREFIX, family_of
 from heapfast.errors import QueryError
+from heapfast.query._selector import parse_selector
 from heapfast.query.quoting import quote
-from heapfast.query.selector import parse_selector
 from heapfast.store.requirement import Selector
 
 PARAMETERS: Final = ("kinds", "metrics", "namespaces", "selector", "timestamps")

@@ -2,7 +2,7 @@
 
 In      a label key or value
 Out     nothing when it is well-formed, else a QueryError that says all that is wrong with it
-Callers selector
+Callers _selector.pyx, naive_selector.py, question.py
 Source  spec/heapster-rest.md 9.3, recorded `bad-selector` answers
 Never   knows of selectors
 """

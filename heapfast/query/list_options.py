@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from heapfast.errors import QueryError
-from heapfast.query.field_selector import check_fields, parse_field_selector
+from heapfast.query._selector import parse_field_selector, parse_selector
+from heapfast.query.field_selector import check_fields
 from heapfast.query.quoting import quote
-from heapfast.query.selector import parse_selector
 from heapfast.store.requirement import Selector
 
 _EXACT: Final = "Exact"

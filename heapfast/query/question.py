@@ -18,12 +18,11 @@ from heapfast.catalog.keys import Kind
 from heapfast.catalog.metrics import BY_NAME, CATALOG, CUSTOM_PREFIX
 from heapfast.catalog.prometheus_names import KIND_NAMES
 from heapfast.errors import QueryError
+from heapfast.query._selector import parse_field_selector, parse_selector
 from heapfast.query.aggregation import parse_bucket_ns
 from heapfast.query.duration import parse_duration_ns
-from heapfast.query.field_selector import parse_field_selector
 from heapfast.query.label_rules import check_key
 from heapfast.query.quoting import quote
-from heapfast.query.selector import parse_selector
 from heapfast.query.window import parse_time
 from heapfast.store.requirement import Operator, Selector
 

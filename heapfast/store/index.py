@@ -2,8 +2,8 @@
 
 In      slots with labels, one call for each change the watch brings
 Out     BitMap of the slots that a selector means
-Callers processors put and remove; api and render/mean_items.py select
-Source  design section 5; selectors: query/selector.py, naive form: `requirement.matches` on every object
+Callers processors put and remove; api and render/mean_items.py select, long selectors by way of query/selection.py
+Source  design section 5; selectors: query/_selector.pyx, naive form: `requirement.matches` on every object
 Never   scans entities: a question costs what its result and its terms' postings cost; keeps equal texts twice
 
 One index a kind of entity: pods, with namespace and node; nodes, without. Running pods, which alone some may see, are a
@@ -12,11 +12,12 @@ Subset of it. Belongs to the loop.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from pyroaring import BitMap
 
+from heapfast.store._values import gather_postings, integers_beyond
 from heapfast.store.requirement import Operator, Requirement, Selector
 
 KeptT = TypeVar("KeptT")
@@ -32,6 +33,7 @@ class Postings(Protocol):
     def labels_of(self, slot: int) -> dict[str, str]: ...
     def select(self, selector: Selector = (), namespace: str | None = None, node: str | None = None) -> BitMap: ...
     def values_of(self, key: str) -> list[str]: ...
+    def count_values(self, key: str) -> int: ...
     def having(self, key: str, value: str) -> BitMap: ...
 
 
@@ -116,6 +118,11 @@ class PostingIndex:
         """Return every value of a label, in no order."""
         postings = self._keys.get(key)
         return list(postings.values) if postings else []
+
+    def count_values(self, key: str) -> int:
+        """Return how many values a label has."""
+        postings = self._keys.get(key)
+        return len(postings.values) if postings else 0
 
     def having(self, key: str, value: str) -> BitMap:
         """Return the slots with a label: perhaps the index's own bitmap, which goes on changing; not to be changed."""
@@ -249,8 +256,9 @@ class PostingIndex:
             case Operator.DOES_NOT_EXIST:
                 unwanted.append(_slots(key))
             case _:
-                values = key.values if key else ()
-                wanted.append(_union(key, tuple(filter(requirement.admits_number, values))))
+                is_greater = requirement.operator is Operator.GREATER_THAN
+                values = list(key.values) if key else []
+                wanted.append(_union(key, integers_beyond(values, int(requirement.values[0]), is_greater)))
 
 
 class Subset:
@@ -291,6 +299,10 @@ class Subset:
         """Return those of the whole index: some may have none of these slots."""
         return self._index.values_of(key)
 
+    def count_values(self, key: str) -> int:
+        """Return how many there are in the whole index."""
+        return self._index.count_values(key)
+
     def having(self, key: str, value: str) -> BitMap:
         """Return those of the whole index: some may be none of these."""
         return self._index.having(key, value)
@@ -309,10 +321,16 @@ def _slots(of: _Term[Any] | _Key | int | None) -> BitMap:
     return BitMap((of,)) if isinstance(of, int) else of.slots
 
 
-def _union(key: _Key | None, values: tuple[str, ...]) -> BitMap:
+def _union(key: _Key | None, values: Sequence[str]) -> BitMap:
     if key is None:
         return _NOTHING
-    found = [_slots(key.values[value]) for value in values if value in key.values]
+    if len(values) == 1:
+        return _slots(key.values.get(values[0]))
+    slots, terms = gather_postings(key.values, values)
+    found = [term.slots for term in terms]
+    if slots:
+        # One for all of them: with a bitmap each, 20,000 took 6 ms.
+        found.append(BitMap(slots))
     if len(found) == 1:
         return found[0]
     return BitMap.union(*found) if found else _NOTHING

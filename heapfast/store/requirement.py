@@ -2,8 +2,8 @@
 
 In      key, operator, values
 Out     Requirement; whether given labels fulfil it
-Callers query/selector.py and query/field_selector.py make them, store/index.py evaluates them on postings, places.py on
-        one object; auth/attributes.py restates them
+Callers query/_selector.pyx makes them, store/index.py evaluates them on postings, places.py on one object;
+        auth/attributes.py restates them
 Source  spec/heapster-rest.md 9.3
 Never   parses a selector
 """

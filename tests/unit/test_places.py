@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from heapfast.places import Place, heapster_place, preferred_place, selected, sharded
-from heapfast.query.selector import parse_selector
+from heapfast.query._selector import parse_selector
 from heapfast.scrape.shard import Shard
 
 ADDRESSES = (("Hostname", ""), ("InternalIP", "10.0.0.1"), ("InternalIP", "fd00::1"), ("ExternalDNS", "a.example"))

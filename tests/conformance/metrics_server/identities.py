@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from heapfast.api.params import parse_query
 from heapfast.auth.attributes import QueryParsers
 from heapfast.auth.config_map import read_settings
-from heapfast.query.field_selector import parse_field_selector
-from heapfast.query.selector import parse_selector
+from heapfast.query._selector import parse_field_selector, parse_selector
 from tests.unit.auth import certificates
 from tests.unit.auth.chains import StagedChain
 from tests.unit.auth.test_recorded import Policy, with_certificates

@@ -14,8 +14,7 @@ from heapfast.api.secure_app import create_secure_app
 from heapfast.api.secure_state import SecureState
 from heapfast.auth.attributes import AttributeReader, QueryParsers
 from heapfast.catalog.keys import Kind
-from heapfast.query.field_selector import parse_field_selector
-from heapfast.query.selector import parse_selector
+from heapfast.query._selector import parse_field_selector, parse_selector
 from heapfast.render._roster import Roster
 from heapfast.sim._rows import rows_of
 from tests.unit.api.client import Answer, ask

@@ -85,6 +85,15 @@ async def test_selectors_are_and_ed(cluster: SecureCluster, target: str) -> None
     assert await cluster.names(target) == SELECTIONS[target]
 
 
+@pytest.mark.parametrize("target", SELECTIONS)
+async def test_selectors_mean_the_same_in_slices(
+    cluster: SecureCluster, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heapfast.api.metrics_k8s_io.SLICE_LOOKUPS", 1)
+    monkeypatch.setattr("heapfast.query.selection.SLICE_CONDITIONS", 1)
+    assert await cluster.names(target) == SELECTIONS[target]
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 500])
 async def test_pages_are_the_list(cluster: SecureCluster, limit: int) -> None:
     whole = (await cluster.get("pods")).json["items"]

@@ -408,7 +408,7 @@ async def test_a_form_may_be_longer_than_a_url(cluster, selector, names):
     [("n > 1", ["b", "c"]), ("n < 2,n", ["a"]), ("n > 0,n notin (1,3),n in (1,2,3)", ["b"])],
 )
 async def test_selectors_mean_the_same_in_slices(selector, namespaces, slice_, monkeypatch):
-    monkeypatch.setattr("heapfast.api.query.SLICE_VALUES", slice_)
+    monkeypatch.setattr("heapfast.query.selection.SLICE_VALUES", slice_)
     cluster = Cluster(n_batches=0)
     for n, namespace in enumerate("abc", 1):
         slot = cluster.store.put_pod(namespace, "p", uid="", labels="")

@@ -10,7 +10,7 @@ from heapfast.auth.attributes import Attributes
 from heapfast.auth.identity import User
 from heapfast.auth.refusals import Forbidden
 from heapfast.catalog.keys import Kind
-from heapfast.query.selector import parse_selector
+from heapfast.query._selector import parse_selector
 from heapfast.store.index import PostingIndex
 from tests.unit.api.client import ask
 from tests.unit.api.cluster import Cluster

@@ -24,7 +24,7 @@ from heapfast.auth.token_review import TokenReviewer
 from heapfast.auth.trust import Trust
 from heapfast.clock import ManualClock
 from heapfast.errors import QueryError
-from heapfast.query.selector import parse_selector
+from heapfast.query._selector import parse_selector
 from heapfast.store.requirement import Operator, Requirement, Selector
 from tests.unit.auth import certificates
 

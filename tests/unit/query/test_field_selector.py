@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from heapfast.errors import QueryError
-from heapfast.query.field_selector import FieldSelection, check_fields, parse_field_selector, select_fields
+from heapfast.query._selector import parse_field_selector
+from heapfast.query.field_selector import FieldSelection, check_fields, select_fields
 from heapfast.store.requirement import Operator, Requirement
 
 IN, NOT_IN = Operator.IN, Operator.NOT_IN

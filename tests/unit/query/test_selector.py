@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heapfast.errors import QueryError
-from heapfast.query.selector import parse_selector
+from heapfast.query._selector import parse_selector
 from heapfast.store.requirement import Operator, Requirement, matches, parse_int64
 
 NAME_HELP = (

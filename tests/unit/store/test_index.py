@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from heapfast.query.selector import parse_selector
+from heapfast.query._selector import parse_selector
 from heapfast.store.index import PostingIndex, Subset
 from heapfast.store.requirement import Operator, Requirement, Selector, matches
 

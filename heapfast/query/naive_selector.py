@@ -1,17 +1,16 @@
-"""Label selectors: Kubernetes' grammar, parsed into requirements that all must hold.
+"""The plain twins of _selector.pyx: a list of tokens, and a parser that goes along it; terms, and what is in them.
 
-In      "app=web,tier in (front,back),!canary"
-Out     Requirement tuples, or QueryError with the text Kubernetes gives
-Callers api/metrics_v1alpha1.py, api/custom_metrics.py, list_options.py; config and daemon for choices by label;
-        store/index.py evaluates the requirements
-Source  spec/heapster-rest.md 9.3, recorded `selector` and `bad-selector` answers
-Never   sees an object's labels
+In      a label selector, a field selector
+Out     what _selector.pyx gives, or its QueryError
+Callers tests and bench/
+Source  spec/heapster-rest.md 9.3, spec/metrics-k8s-io.md 4.2
+Never   runs in the daemon
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from heapfast.errors import QueryError
 from heapfast.query.label_rules import check_key, check_value
@@ -165,3 +164,71 @@ def _checked(key: str, operator: str, values: set[str]) -> Requirement:
     for value in ordered:
         check_value(value)
     return Requirement(key, kind, ordered)
+
+
+#: Longest first where one begins as another does.
+_OPERATORS: Final = (("!=", Operator.NOT_IN), ("==", Operator.IN), ("=", Operator.IN))
+_ESCAPABLE: Final = "\\,="
+
+
+def parse_field_selector(text: str) -> Selector:
+    """Parse a selector; blanks count, terms that are empty do not.
+
+    Returns:
+        Requirements with Operator.IN or NOT_IN and one value each.
+
+    Raises:
+        QueryError: a term without an operator, or an escape or `=` that does not belong in a value.
+    """
+    requirements = []
+    for term in _terms(text):
+        key, operator, value = _split(term)
+        value = _unescape(value)
+        # A lone "=" says nothing, and is taken for nothing.
+        if key or value:
+            requirements.append(Requirement(key, operator, (value,)))
+    return tuple(requirements)
+
+
+def _terms(text: str) -> list[str]:
+    """Split at commas that no backslash stands before; escapes stay."""
+    terms = []
+    start = at = 0
+    while at < len(text):
+        if text[at] == "\\":
+            at += 1
+        elif text[at] == ",":
+            terms.append(text[start:at])
+            start = at + 1
+        at += 1
+    terms.append(text[start:])
+    return [term for term in terms if term]
+
+
+def _split(term: str) -> tuple[str, Operator, str]:
+    for at in range(len(term)):
+        for symbol, operator in _OPERATORS:
+            if term.startswith(symbol, at):
+                return term[:at], operator, term[at + len(symbol) :]
+    raise QueryError(f"invalid selector: '{term}'; can't understand '{term}'")
+
+
+def _unescape(value: str) -> str:
+    if not any(char in value for char in _ESCAPABLE):
+        return value
+    chars = []
+    at = 0
+    while at < len(value):
+        char = value[at]
+        if char == "\\":
+            at += 1
+            escaped = value[at : at + 1]
+            if not escaped or escaped not in _ESCAPABLE:
+                raise QueryError(f"invalid field selector: invalid escape sequence: \\{escaped}")
+            chars.append(escaped)
+        elif char == "=":
+            raise QueryError(f"invalid field selector: unescaped character in value: {ord(char)}")
+        else:
+            chars.append(char)
+        at += 1
+    return "".join(chars)
