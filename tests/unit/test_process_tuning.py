@@ -12,10 +12,13 @@ import pytest
 
 from heapfast import process_tuning
 from heapfast.process_tuning import (
+    ARENAS,
     LAST_STEPS,
+    M_ARENA_MAX,
     M_MMAP_THRESHOLD,
     M_TRIM_THRESHOLD,
     MMAP_THRESHOLD_BYTES,
+    START_MMAP_THRESHOLD_BYTES,
     START_STEP_SECONDS,
     SWITCH_SECONDS,
     TRIM_THRESHOLD_BYTES,
@@ -46,7 +49,7 @@ def test_threads_hand_over_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set_ == [SWITCH_SECONDS]
 
 
-def test_large_blocks_go_back_and_the_end_of_the_heap_stays(
+def test_large_blocks_go_back_the_end_of_the_heap_stays_and_threads_share_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[tuple[int, int]] = []
@@ -57,7 +60,11 @@ def test_large_blocks_go_back_and_the_end_of_the_heap_stays(
 
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
     return_freed_memory()
-    assert told == [(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES), (M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES)]
+    assert told == [
+        (M_MMAP_THRESHOLD, START_MMAP_THRESHOLD_BYTES),
+        (M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES),
+        (M_ARENA_MAX, ARENAS),
+    ]
 
 
 def test_a_c_library_without_the_switch_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,9 +131,9 @@ async def test_a_daemon_that_is_stopped_leaves_the_collector_as_it_was(collector
     assert collector.calls[-1] == gc.get_threshold()
 
 
-@pytest.mark.parametrize("has_trim", [True, False], ids=["glibc", "another C library"])
+@pytest.mark.parametrize("is_glibc", [True, False], ids=["glibc", "another C library"])
 async def test_what_lies_free_is_given_back_until_a_while_after_the_start(
-    has_trim: bool, monkeypatch: pytest.MonkeyPatch
+    is_glibc: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
     trimmed: list[int] = []
@@ -134,9 +141,25 @@ async def test_what_lies_free_is_given_back_until_a_while_after_the_start(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(
-        ctypes, "CDLL", lambda name: SimpleNamespace(**({"malloc_trim": trimmed.append} if has_trim else {}))
-    )
+    glibc = {"malloc_trim": trimmed.append, "mallopt": lambda option, value: 1}
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(**(glibc if is_glibc else {})))
     await trim_heap(lambda: len(slept) >= 5, sleep)
-    assert trimmed == ([TRIM_THRESHOLD_BYTES] * (5 + LAST_STEPS) if has_trim else [])
+    assert trimmed == ([TRIM_THRESHOLD_BYTES] * (5 + LAST_STEPS) if is_glibc else [])
     assert len(slept) == len(trimmed)
+
+
+async def test_buffers_of_handshakes_are_mappings_until_the_start_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = 0
+    told: list[tuple[int, int, int]] = []
+
+    async def sleep(seconds: float) -> None:
+        nonlocal steps
+        steps += 1
+
+    def mallopt(option: int, value: int) -> int:
+        told.append((steps, option, value))
+        return 1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=lambda pad: 0, mallopt=mallopt))
+    await trim_heap(lambda: steps >= 5, sleep)
+    assert told == [(5 + LAST_STEPS, M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)]
