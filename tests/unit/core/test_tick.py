@@ -136,6 +136,25 @@ def test_a_prepared_spare_starts_without_samples(cluster: Cluster) -> None:
     assert cluster.tick().keys() == ["cluster"]
 
 
+def test_room_that_newcomers_did_not_take_is_no_part_of_a_closed_batch(cluster: Cluster) -> None:
+    """A spare has room for 64 entities more than there are, in each of its columns."""
+    cluster.tick(node(metrics={"memory/usage": 1}))
+    spare = cluster.store.make_spare()
+    spare.prepare()
+    cluster.at += 15 * SECOND_NS
+    closing = cluster.store.swap(cluster.at, spare)
+    closing.run()
+    cluster.store.commit(closing, cluster.at)
+    cluster.ingest(node(metrics={"memory/usage": 2}))
+    room = cluster.store.stats()["open_bytes"]
+    batch = cluster.tick()
+    assert batch.names(Kind.NODE) == ["n1"]
+    size = cluster.store.stats()["newest_bytes"]
+    assert isinstance(room, int)
+    assert isinstance(size, int)
+    assert room - size >= 64 * 8
+
+
 def test_columns_that_nobody_fills_are_not_made_for_ever(cluster: Cluster) -> None:
     """A spare has the columns of the open batch: those of custom metrics whose pods were gone stayed."""
 
