@@ -57,7 +57,7 @@ from heapfast.process_tuning import (
 )
 from heapfast.processors.gate import Gate
 from heapfast.processors.known import KnownPods
-from heapfast.processors.labels import LabelCopier
+from heapfast.processors.labels import Copier, LabelCopier, NoLabels
 from heapfast.processors.namespace import NamespaceEnricher
 from heapfast.processors.node import NodeEnricher
 from heapfast.processors.pod import PodEnricher
@@ -308,7 +308,7 @@ async def build(
 
         # 1: who is there
         gate = Gate()
-        copier = LabelCopier(options.labels.separator, options.labels.ignored, options.labels.stored)
+        copier = label_copier(options)
         node_consumer = NodeConsumer(
             NodeEnricher(store, nodes, copier, gate, roster=rosters.get(Kind.NODE)), scraper, place_of(options.kubelets)
         )
@@ -465,6 +465,13 @@ async def build(
                 **(secure.tasks if secure is not None else {}),
             },
         )
+
+
+def label_copier(options: Options) -> Copier:
+    """What becomes of labels in the store, which Heapster's port and sinks read."""
+    if not options.api.enabled and not options.sinks.specs:
+        return NoLabels()
+    return LabelCopier(options.labels.separator, options.labels.ignored, options.labels.stored)
 
 
 def place_of(options: KubeletOptions) -> Callable[[Node], Place | str]:

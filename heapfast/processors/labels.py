@@ -10,8 +10,27 @@ Never   escapes anything: a value that holds the separator cannot be told apart 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
 
 Stored = tuple[tuple[str, str], ...]
+
+
+class Copier(Protocol):
+    """What makes the store's labels of those of an object."""
+
+    def copy(self, labels: Mapping[str, str]) -> tuple[str, Stored]: ...
+
+
+class NoLabels:
+    """For a daemon where nobody reads what LabelCopier makes: Heapster's port and sinks alone do.
+
+    metrics.k8s.io prints labels of the roster's, and selectors look into the index. With 150,000 pods, a fifth of them
+    with labels of their own, the text that nobody read took 5 MiB.
+    """
+
+    def copy(self, labels: Mapping[str, str]) -> tuple[str, Stored]:
+        """Gives none, whatever an object has."""
+        return "", ()
 
 
 class LabelCopier:

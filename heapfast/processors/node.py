@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from heapfast.processors.gate import Gate
-    from heapfast.processors.labels import LabelCopier
+    from heapfast.processors.labels import Copier
     from heapfast.store.index import PostingIndex
 
 
@@ -80,7 +80,7 @@ class NodeEnricher:
         self,
         store: NodeTable,
         index: PostingIndex,
-        copier: LabelCopier,
+        copier: Copier,
         gate: Gate,
         *,
         roster: NodeRoster | None = None,

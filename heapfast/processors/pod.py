@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from heapfast.processors.gate import Gate
-    from heapfast.processors.labels import LabelCopier
+    from heapfast.processors.labels import Copier
     from heapfast.processors.starts import PodStarts
     from heapfast.store.index import PostingIndex, Subset
 
@@ -92,7 +92,7 @@ class PodEnricher:
         self,
         store: PodTable,
         index: PostingIndex,
-        copier: LabelCopier,
+        copier: Copier,
         gate: Gate,
         *,
         running: Subset | None = None,

@@ -19,7 +19,7 @@ import pytest
 from heapfast import daemon as daemon_module
 from heapfast.config.build import build_options
 from heapfast.config.options import Options, TlsOptions
-from heapfast.daemon import Daemon, bind, serve, serving_context
+from heapfast.daemon import Daemon, bind, label_copier, serve, serving_context
 from heapfast.errors import ConfigError
 from tests.unit.config.defaults import ApiOptions
 
@@ -242,6 +242,19 @@ def options_for(port: int, *flags: str) -> Options:
     """Options of a daemon whose API server is away, on any free port."""
     source = f"--source=kubernetes.summary_api:http://127.0.0.1:{port}?inClusterConfig=false"
     return build_options([source, "--listen-ip=127.0.0.1", "--heapster-port=0", *flags], {})
+
+
+@pytest.mark.parametrize(
+    ("flags", "want"),
+    [
+        pytest.param([], ("", ()), id="metrics-server's model alone"),
+        pytest.param(["--sink=log"], ("app:web", ()), id="with a sink"),
+        pytest.param(["--sink=log", "--store-label=app"], ("app:web", (("app", "web"),)), id="stored for a sink"),
+        pytest.param(["--source=kubernetes.summary_api:"], ("app:web", ()), id="Heapster's model"),
+    ],
+)
+def test_labels_are_kept_for_those_who_read_them(flags: list[str], want: object) -> None:
+    assert label_copier(build_options(flags, {})).copy({"app": "web"}) == want
 
 
 def opened() -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from heapfast.processors.labels import LabelCopier
+from heapfast.processors.labels import LabelCopier, NoLabels
 
 FIVE = {"b": "2", "a": "1", "a-b": "3", "aa": "", "Z": "9"}
 
@@ -47,3 +47,7 @@ def test_pairs_are_in_the_order_of_their_bytes() -> None:
     pairs = joined.split("\n")
     assert pairs == sorted(pairs, key=str.encode)
     assert len(pairs) == len(labels)
+
+
+def test_where_nobody_reads_labels_none_are_made() -> None:
+    assert NoLabels().copy(FIVE) == ("", ())
