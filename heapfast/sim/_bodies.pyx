@@ -19,6 +19,7 @@ from heapfast.sim._lines cimport (
     put_container_id, put_family, put_label, put_pod_id, value_micros, value_t,
 )
 from heapfast.sim._loads cimport floor_mod, load_of, load_t, moment_t, network_of, network_t
+from heapfast.sim._order cimport line_t, sort_lines
 from heapfast.sim._writer cimport (
     close_list, close_object, int_field, next_line, open_item, open_list, open_object, out_t, put, put_int, put_key,
     put_micros, put_text, text_field, time_field, word_field,
@@ -53,18 +54,15 @@ cdef class NodeBodies:
         pod_t* pod                     # owned
         container_t* container         # owned
         uint32_t* order                # owned; pods to list, in list order, filled by `list_pods`
-        uint32_t n_pods, cap_pods, n_containers, cap_containers
+        line_t* line                   # owned; one a container, sorted while `n_lines` says that they are there
+        uint32_t n_pods, cap_pods, n_containers, cap_containers, n_lines
         list texts                     # keeps every borrowed text alive
-
-    def __cinit__(self):
-        self.pod = NULL
-        self.container = NULL
-        self.order = NULL
 
     def __dealloc__(self):
         free(self.pod)
         free(self.container)
         free(self.order)
+        free(self.line)
 
     def __init__(
         self,
@@ -111,6 +109,7 @@ cdef class NodeBodies:
         del self.texts[1:]
         self.n_pods = 0
         self.n_containers = 0
+        self.n_lines = 0
 
     def add_pod(
         self,
@@ -128,6 +127,7 @@ cdef class NodeBodies:
         if not containers:
             raise ValueError(f"cannot add pod {name!r}: got no containers, want at least one")
         self.reserve(self.n_pods + 1, self.n_containers + <uint32_t>len(containers))
+        self.n_lines = 0                   # pods may have moved
         pod = &self.pod[self.n_pods]
         pod.namespace = namespace
         pod.name = name
@@ -235,18 +235,21 @@ cdef class NodeBodies:
         cdef uint32_t listed
         self.begin(&node_when, now_ms)
         listed = self.list_pods(now_ms)
+        if self.n_lines != self.n_containers:
+            self.line = sort_lines(self.line, self.pod, self.n_pods, self.container, self.n_containers)
+            self.n_lines = self.n_containers
         put_family(out, b"container_cpu_usage_seconds_total", b"counter",
                    b"[STABLE] Cumulative cpu time consumed by the container in core-seconds")
-        self.put_containers(b"container_cpu_usage_seconds_total", VALUE_CPU, now_ms, listed, True)
+        self.put_containers(b"container_cpu_usage_seconds_total", VALUE_CPU, now_ms, True)
         put_family(out, b"container_memory_working_set_bytes", b"gauge",
                    b"[STABLE] Current working set of the container in bytes")
-        self.put_containers(b"container_memory_working_set_bytes", VALUE_WORKING_SET, now_ms, listed, True)
+        self.put_containers(b"container_memory_working_set_bytes", VALUE_WORKING_SET, now_ms, True)
         put_family(out, b"container_start_time_seconds", b"gauge",
                    b"[STABLE] Start time of the container since unix epoch in seconds")
-        self.put_containers(b"container_start_time_seconds", VALUE_START_TIME, now_ms, listed, False)
+        self.put_containers(b"container_start_time_seconds", VALUE_START_TIME, now_ms, False)
         put_family(out, b"container_swap_usage_bytes", b"gauge",
                    b"[ALPHA] Current amount of the container swap usage in bytes")
-        self.put_containers(b"container_swap_usage_bytes", VALUE_SWAP, now_ms, listed, True)
+        self.put_containers(b"container_swap_usage_bytes", VALUE_SWAP, now_ms, True)
         put_family(out, b"node_cpu_usage_seconds_total", b"counter",
                    b"[STABLE] Cumulative cpu time consumed by the node in core-seconds")
         put_text(out, b"node_cpu_usage_seconds_total")
@@ -355,12 +358,10 @@ cdef class NodeBodies:
 
     cdef uint32_t list_pods(self, int64_t now_ms) noexcept nogil:
         """Fills `order` with the pods to list; returns how many. Another order at each round, by the seed."""
-        cdef moment_t when
         cdef uint32_t listed = 0, i, k, swap
         cdef uint64_t bits
         for i in range(self.n_pods):
-            self.pod_moment(&self.pod[i], now_ms, &when)
-            if when.start_ms < when.at_ms - self.spread_ms:
+            if self.is_listed(&self.pod[i], now_ms):
                 self.order[listed] = i
                 listed += 1
         if self.shuffle:
@@ -480,27 +481,29 @@ cdef class NodeBodies:
             put_cadvisor_stats(out, 2, &container.load, NULL, when, True)
         close_object(out, 1)
 
-    cdef void put_containers(
-        self, const char* name, value_t which, int64_t now_ms, uint32_t listed, bint with_time,
-    ) noexcept nogil:
+    cdef bint is_listed(self, const pod_t* pod, int64_t now_ms) noexcept nogil:
+        cdef moment_t when
+        self.pod_moment(pod, now_ms, &when)
+        return when.start_ms < when.at_ms - self.spread_ms
+
+    cdef void put_containers(self, const char* name, value_t which, int64_t now_ms, bint with_time) noexcept nogil:
         """The lines of one family of /metrics/resource that has a series for each container."""
         cdef out_t* out = &OUT
-        cdef const pod_t* pod
-        cdef const container_t* container
+        cdef const line_t* line
         cdef moment_t when
-        cdef uint32_t i, k
-        for i in range(listed):
-            pod = &self.pod[self.order[i]]
-            for k in range(pod.count):
-                container = &self.container[pod.first + k]
-                self.container_moment(pod, container, now_ms, &when)
-                put_text(out, name)
-                put(out, b"{", 1)
-                put_label(out, b"container", container.name)
-                put_label(out, b"namespace", pod.namespace)
-                put_label(out, b"pod", pod.name)
-                put(out, b"}", 1)
-                end_sample(out, value_micros(which, &container.load, NULL, &when), when.shown_ms if with_time else -1)
+        cdef uint32_t i
+        for i in range(self.n_lines):
+            line = &self.line[i]
+            if not self.is_listed(line.pod, now_ms):
+                continue
+            self.container_moment(line.pod, line.container, now_ms, &when)
+            put_text(out, name)
+            put(out, b"{", 1)
+            put_label(out, b"container", line.container.name)
+            put_label(out, b"namespace", line.pod.namespace)
+            put_label(out, b"pod", line.pod.name)
+            put(out, b"}", 1)
+            end_sample(out, value_micros(which, &line.container.load, NULL, &when), when.shown_ms if with_time else -1)
 
     cdef void put_pods(self, const char* name, value_t which, int64_t now_ms, uint32_t listed) noexcept nogil:
         """The lines of one family of /metrics/resource that has a series for each pod."""

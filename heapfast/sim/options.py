@@ -39,7 +39,7 @@ class SimulateOptions(msgspec.Struct, frozen=True, kw_only=True):
         directory: where kubeconfig and certificates go; "" = a temporary one, removed at the end.
         sampling_seconds: how often kubelets sample.
         spread_ms: containers are sampled up to this much before their node.
-        shuffle: kubelets list pods in random order.
+        shuffle: kubelets list pods in random order; resource metrics of containers are sorted, as theirs are.
         churn_per_minute: pods replaced a minute.
         faults: "TARGET=KIND[:NUMBER][@PATH]", see faults.py.
         daemon_url: where metrics.k8s.io and the service proxy of Heapster are forwarded to.

@@ -245,6 +245,22 @@ def test_list_order_changes_from_round_to_round_by_the_seed() -> None:
     assert sorted(first[2]) == orders(1, False)[0] == orders(1, False)[2]
 
 
+def test_containers_of_resource_metrics_are_sorted_by_their_labels() -> None:
+    bodies = make_bodies(shuffle=True)
+
+    def order_at(now_ms: int) -> list[str]:
+        lines = bodies.resource(now_ms).decode().splitlines()
+        return [line.split()[0] for line in lines if line.startswith("container_cpu_usage_seconds_total{")]
+
+    names = [(b"ns-%d" % (index % 2), b"pod-%d" % (9 - index)) for index in range(8)]
+    for come, (namespace, name) in enumerate(names, start=1):
+        two = [(container, b"i", 3, 0, SYSTEM[1]) for container in (b"b", b"a")]
+        bodies.add_pod(namespace, name, 1, 2, 0, network_load(1), two)
+        assert len(order_at(10_000)) == 2 * come
+    assert order_at(10_000) == order_at(20_000) == sorted(order_at(15_000))
+    assert order_at(10_000)[1] == 'container_cpu_usage_seconds_total{container="a",namespace="ns-0",pod="pod-5"}'
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
