@@ -50,6 +50,7 @@ EXTENSIONS = [
     "heapfast._closing",
     "heapfast._extras",
     "heapfast._latest",
+    "heapfast._expected",
     "heapfast._warm",
     "heapfast._core",
     "heapfast._segment",

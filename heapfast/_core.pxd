@@ -5,6 +5,7 @@ Everything here belongs to the loop, except a Closing between swap and commit.
 from heapfast._batch cimport Batch, frame_t
 from heapfast._closing cimport Closing
 from heapfast._entities cimport Entities, owner_t, table_t
+from heapfast._expected cimport Expected
 from heapfast._extras cimport Extras
 from heapfast._latest cimport Latest
 from heapfast._ledger cimport Ledger
@@ -13,6 +14,12 @@ from heapfast._ring cimport Ring
 from heapfast._text cimport text_t
 from heapfast._types cimport int64_t, span_t, uint32_t, uint64_t
 from heapfast.wire._rows cimport Rows, resource_row_t, row_t
+
+
+# Where a row goes.
+cdef struct place_t:
+    uint32_t slot              # SLOT_NONE: nowhere
+    uint32_t pod               # of a pod container
 
 
 cdef class Store:
@@ -24,6 +31,7 @@ cdef class Store:
         Batch open
         Closing closing                    # between swap and commit, else None
         readonly Latest latest
+        Expected expected                  # what each node's next answer of the main source will name
         Extras extras                      # the latest view's; None when only CPU and memory are served
         readonly tuple usage_keys
         set long_custom                    # names of custom metrics that are of the long class, seen or not
@@ -42,7 +50,10 @@ cdef class Store:
     cdef bint _is_named(self, int kind, uint32_t slot, span_t name) noexcept
     cdef int _ingest_uid(self, uint32_t pod, uint32_t uid_hash, row_t* row) except -1
     cdef uint32_t _accelerator(self, owner_t owner, resource_row_t* resource) except? 0xFFFFFFFE
-    cdef int _ingest_row(self, Rows rows, row_t* row, uint32_t node, int64_t now_ns, int origin) except -1
+    cdef place_t _place(self, Rows rows, row_t* row, uint32_t node) except *
+    cdef int _ingest_row(
+        self, Rows rows, row_t* row, place_t place, uint32_t node, int64_t now_ns, int origin
+    ) except -1
     cdef uint32_t _begin_side(
         self, frame_t* f, int kind, uint32_t slot, const row_t* row, uint32_t node, int origin
     ) noexcept

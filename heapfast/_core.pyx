@@ -8,6 +8,7 @@ Never   waits, logs, or reads a clock: time comes with each call
 """
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 from heapfast._batch cimport (
     ENTITY_KNOWN,
@@ -24,6 +25,7 @@ from heapfast._batch cimport (
 )
 from heapfast._closing cimport CLOSING_DONE, CLOSING_RUNNING, Closing, Spare
 from heapfast._entities cimport FEW_CONTAINERS, Entities, owner_t, pod_spec_t, specified_by, table_t
+from heapfast._expected cimport Expected
 from heapfast._extras cimport Extras
 from heapfast._ledger cimport Ledger
 from heapfast._metrics cimport Metrics
@@ -65,7 +67,7 @@ from heapfast._types cimport (
     uint64_t,
     whole_ms,
 )
-from heapfast._warm cimport WARM_ROWS, warm_rows
+from heapfast._warm cimport WARM_ROWS, warm_expected, warm_rows, warmed_t
 from heapfast.wire._rows cimport Rows, custom_row_t, resource_row_t, row_t
 
 from heapfast.catalog.metrics import CUSTOM_PREFIX
@@ -140,6 +142,7 @@ cdef class Store:
         self.usage_keys = tuple(usage_keys)
         self.extras = Extras(self.entities, self.usage_keys, resolution_ns, side_ns) if self.usage_keys else None
         self.latest = Latest(self.entities, resolution_ns, self.extras)
+        self.expected = Expected(self.entities)
         self.side_ns = side_ns
         self.stamps = {}
         self.open = Batch(self.metrics, self.ledger, 1, schedulable, side_ns)
@@ -357,6 +360,9 @@ cdef class Store:
         """
         cdef uint32_t i
         cdef uint32_t node_slot = SLOT_NONE
+        cdef row_t* row
+        cdef place_t place
+        cdef warmed_t warmed
         if node >= 0:
             if node >= self.entities.table[KIND_NODE].n or self.entities.table[KIND_NODE].name[node] == NULL:
                 raise StoreError(f"cannot ingest for node slot {node}: no node has it")
@@ -372,22 +378,39 @@ cdef class Store:
             self.open.frame[KIND_NODE].answered[node_slot] |= ORIGIN_SIDE if is_side else ORIGIN_MAIN
         if not is_side:
             self.latest.begin(node_slot, now_ns)
+        # What the side source says, the main one does not, or in another order.
+        self.expected.begin(SLOT_NONE if is_side else node_slot, rows)
+        memset(&warmed, 0, sizeof(warmed_t))
         for i in range(rows.n_rows):
-            if i % WARM_ROWS == 0:
-                warm_rows(
-                    self.entities, self.latest, self.open.frame, &rows.row[i], min(rows.n_rows - i, <uint32_t>WARM_ROWS)
+            row = &rows.row[i]
+            place.slot = place.pod = SLOT_NONE
+            if self.expected.n_guessed:
+                warm_expected(
+                    self.entities, self.latest, self.open.frame, rows.row, self.expected.place, rows.n_rows, i, &warmed
                 )
-            self._ingest_row(rows, &rows.row[i], node_slot, now_ns, ORIGIN_SIDE if is_side else ORIGIN_MAIN)
+                place.slot = self.expected.place[i].slot
+            elif i % WARM_ROWS == 0:
+                warm_rows(
+                    self.entities, self.latest, self.open.frame, row, min(rows.n_rows - i, <uint32_t>WARM_ROWS)
+                )
+            if place.slot != SLOT_NONE and self.expected.is_at(row, place.slot):
+                place.pod = self.entities.table[KIND_POD_CONTAINER].parent[place.slot]
+            else:
+                place = self._place(rows, row, node_slot)
+                if row.kind == KIND_POD_CONTAINER:
+                    self.expected.correct(i, place.slot)
+            if place.slot != SLOT_NONE:
+                self._ingest_row(rows, row, place, node_slot, now_ns, ORIGIN_SIDE if is_side else ORIGIN_MAIN)
+        self.expected.end(rows.n_rows)
         self.ingested_rows += rows.n_rows
         return rows.n_rows
 
-    cdef int _ingest_row(self, Rows rows, row_t* row, uint32_t node, int64_t now_ns, int origin) except -1:
+    cdef place_t _place(self, Rows rows, row_t* row, uint32_t node) except *:
+        """Finds where a row goes, or makes room for it."""
+        cdef place_t place
         cdef int kind = row.kind
-        cdef uint32_t slot, owner = SLOT_NONE, uid_hash = 0
-        cdef table_t* t
-        cdef frame_t* f
-        cdef int m
-        cdef uint32_t present = row.present
+        cdef uint32_t owner = SLOT_NONE
+        place.slot = place.pod = SLOT_NONE
         if kind == KIND_POD or kind == KIND_POD_CONTAINER:
             owner = self.last_namespace
             if owner == SLOT_NONE or not self._is_named(KIND_NAMESPACE, owner, row.namespace):
@@ -397,6 +420,7 @@ cdef class Store:
                 self.last_namespace = owner
             if kind == KIND_POD_CONTAINER:
                 owner = self.entities.find_or_add(KIND_POD, owned_by(owner), row.pod.ptr, row.pod.len)
+                place.pod = owner
         elif kind == KIND_SYS_CONTAINER:
             # Parsers put the node first, under the name it has in the answer.
             if rows.row[0].kind == KIND_NODE and rows.row[0].name.len:
@@ -406,15 +430,23 @@ cdef class Store:
             else:
                 owner = node
             if owner == SLOT_NONE:
-                return 0
+                return place
         elif kind == KIND_NODE and row.name.len == 0:
-            # cAdvisor does not say the node's name: it is the one of the API object.
-            if node == SLOT_NONE:
-                return 0
-        if kind == KIND_NODE and row.name.len == 0:
-            slot = node
-        else:
-            slot = self.entities.find_or_add(kind, owned_by(owner), row.name.ptr, row.name.len)
+            # cAdvisor does not say the node's name: it is the one of the API object, if there is one.
+            place.slot = node
+            return place
+        place.slot = self.entities.find_or_add(kind, owned_by(owner), row.name.ptr, row.name.len)
+        return place
+
+    cdef int _ingest_row(
+        self, Rows rows, row_t* row, place_t place, uint32_t node, int64_t now_ns, int origin
+    ) except -1:
+        cdef int kind = row.kind
+        cdef uint32_t slot = place.slot, uid_hash = 0
+        cdef table_t* t
+        cdef frame_t* f
+        cdef int m
+        cdef uint32_t present = row.present
         self._reserve(kind, slot)
         t = &self.entities.table[kind]
         f = &self.open.frame[kind]
@@ -437,7 +469,7 @@ cdef class Store:
         if kind == KIND_POD or kind == KIND_POD_CONTAINER:
             # 0 stands for "no UID said".
             uid_hash = text_hash(row.uid.ptr, row.uid.len) | 1 if row.uid.len else 0
-            self._ingest_uid(slot if kind == KIND_POD else owner, uid_hash, row)
+            self._ingest_uid(slot if kind == KIND_POD else place.pod, uid_hash, row)
         if kind == KIND_POD_CONTAINER:
             if row.has_image:
                 self.entities.set_rare_text(t, &t.own_image, slot, row.image.ptr, row.image.len, True)
@@ -455,7 +487,7 @@ cdef class Store:
             # It is asked for under the name that the API server gives it, whatever it calls itself.
             self.latest.take_node(slot if node == SLOT_NONE else node, row)
         elif kind == KIND_POD_CONTAINER:
-            self.latest.take_container(owner, slot, row, uid_hash)
+            self.latest.take_container(place.pod, slot, row, uid_hash)
         if self.extras is not None and kind != KIND_SYS_CONTAINER:
             self.extras.take(
                 rows, row, node if kind == KIND_NODE and node != SLOT_NONE else slot, now_ns, origin == ORIGIN_SIDE
@@ -670,6 +702,8 @@ cdef class Store:
                 ):
                     self.entities.remove(kind, slot)
                     self.latest.forget(kind, slot)
+                    if kind == KIND_NODE:
+                        self.expected.forget(slot)
         return 0
 
     cdef uint32_t _oldest_shown(self) except? 0xFFFFFFFE:
@@ -854,6 +888,7 @@ cdef class Store:
             "slots": [self.entities.table[kind].n for kind in range(N_KINDS)],
             "entities": [self.entities.table[kind].n_used for kind in range(N_KINDS)],
             "table_bytes": self.entities.nbytes(),
+            "expected_bytes": self.expected.nbytes(),
             "retired_texts": self.entities.n_retired,
             "pooled_texts": len(self.entities.pool),
             "requirements": len(self.entities.requirements),

@@ -74,6 +74,7 @@ CORE = frozenset(
         "_closing",
         "_extras",
         "_latest",
+        "_expected",
         "_warm",
         "_segment",
         "_unpack",
