@@ -1,10 +1,10 @@
 """History: what a batch costs on its way to disk, what a sample takes there, what a question to weeks of files takes.
 
-In      how many nodes, of 30 pods with 2 containers; hours are made of a 25th of them
+In      how many nodes, of 30 pods with 2 containers; hours are made of a 25th of them, but for the one beside the loop
 Out     figures
 Callers `python -m bench.micro.history [NODES]`, bench/__main__.py
 Source  issue 5, speed: samples/s to Parquet, bytes a sample on disk, CPU a tick; one pod over 24 h, p95 of a
-        namespace by hour over 7 days
+        namespace by hour over 7 days; the loop never held more than 5 ms
 Never   counts time before the answers were compared with what was put in
 """
 
@@ -14,18 +14,21 @@ import asyncio
 import gc
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import uvloop
 from prometheus_client import CollectorRegistry
 
-from bench.figures import Figures, Scale, main
-from bench.micro.fleet import Size
+from bench.figures import Figures, Scale, at_most, main
+from bench.micro.fleet import RESOLUTION_S, Size
 from bench.micro.store import Ticker
 from heapfast._core import Store
 from heapfast.catalog.keys import Kind
@@ -33,17 +36,22 @@ from heapfast.catalog.metrics import BY_NAME
 from heapfast.clock import ManualClock
 from heapfast.history.backend import AggregateQuery, Entity, RawQuery
 from heapfast.history.embedded import connect, open_embedded
-from heapfast.history.files import HOUR_NS, UNFINISHED, HistoryFile, finish
+from heapfast.history.files import HOUR_NS, UNFINISHED, HistoryFile, finish, scan
 from heapfast.history.options import EmbeddedOptions
 from heapfast.history.parts import ROW_GROUP_ROWS, literal, merge, thin, write_part
 from heapfast.history.table import LABEL_COLUMNS, TIME
+from heapfast.process_tuning import shorten_turns
 from heapfast.query.aggregation import parse_aggregations
 
 SCALE = Scale(full=5_000, quick=50, unit="nodes")
-BUDGETS: dict[str, Any] = {}
+BESIDE_LOOP = ("nothing", "writing a batch", "merging an hour", "thinning it")
+BUDGETS = {f"loop beside {work}: held, ms": at_most(5.0) for work in BESIDE_LOOP}
 
 #: An hour is merged from so many batches here; a real one has 60 to 240.
 MERGED_BATCHES = 20
+#: Of all nodes, beside a loop: how long it takes does not matter there, and memory is bounded by rows.
+BATCHES_BESIDE_LOOP = 10
+IDLE_SECONDS = 5.0
 HOUR_PART = 25
 THIN_NS = 300 * 10**9
 FILES = 168
@@ -134,6 +142,82 @@ def measure_hours(size: Size) -> Figures:
             "hour: on the wall, times CPU": wall / cpu,
             "hour: bytes a sample": merged.size_bytes / samples,
         }
+
+
+def waited_ms(thread: int) -> float:
+    """How long a thread has waited for a core, so far."""
+    return int(Path(f"/proc/self/task/{thread}/schedstat").read_bytes().split()[1]) / 1e6
+
+
+async def beside(name: str, work: Coroutine[Any, Any, object]) -> Figures:
+    """The longest turn of a loop while something is done in threads, and for how much of a turn the process held it.
+
+    On a busy machine a turn is long because the loop waits for a core, or a thread that has the interpreter does. What
+    is held is what is left without the loop's own wait, and no more than the CPU that the process took in that time.
+    """
+    own = threading.get_native_id()
+    longest = held = 0.0
+    is_over = False
+
+    async def turn() -> None:
+        nonlocal longest, held
+        while not is_over:
+            waited, cpu, start = waited_ms(own), time.process_time(), time.perf_counter()
+            await asyncio.sleep(0.001)
+            late = (time.perf_counter() - start) * 1e3 - 1
+            longest = max(longest, late)
+            if late > held:
+                used = (time.process_time() - cpu) * 1e3
+                held = max(held, min(used, late - (waited_ms(own) - waited)))
+
+    turning = asyncio.create_task(turn())
+    await asyncio.sleep(0)
+    start = time.perf_counter()
+    await work
+    seconds = time.perf_counter() - start
+    is_over = True
+    await turning
+    return {
+        f"loop beside {name}: longest turn, ms": longest,
+        f"loop beside {name}: held, ms": held,
+        f"loop beside {name}: s": seconds,
+    }
+
+
+async def _measure_turns(folder: Path, size: Size) -> Figures:
+    shorten_turns()
+    ticker = Ticker(size)
+    ticker.tick()
+    for _ in range(BATCHES_BESIDE_LOOP):
+        ticker.tick()
+        batch = ticker.store.newest
+        assert batch is not None
+        write_part(folder, batch)
+    # In the next hour, so that the one before is over.
+    ticker.fleet.tick += HOUR_NS // 10**9 // RESOLUTION_S
+    ticker.tick()
+    newest = ticker.store.newest
+    assert newest is not None
+    gc.collect()
+    gc.freeze()  # as the daemon does with what lives for good
+    clock = ManualClock(newest.timestamp_ns + 2 * EmbeddedOptions().raw_retention_ns)
+    idle, writing, merging, thinning = BESIDE_LOOP
+    figures = await beside(idle, asyncio.sleep(IDLE_SECONDS))
+    open_files = partial(open_embedded, folder, store=ticker.store, clock=clock)
+    async with open_files(EmbeddedOptions(raw_retention_ns=0), registry=CollectorRegistry()) as (_, writer):
+        figures |= await beside(writing, writer.write(newest))
+        figures |= await beside(merging, writer.maintain())
+    async with open_files(EmbeddedOptions(), registry=CollectorRegistry()) as (_, writer):
+        figures |= await beside(thinning, writer.maintain())
+    (hour,) = [file for file in scan(folder).files if not file.is_part]
+    assert hour.thin_ns == THIN_NS, "the hour was not thinned"
+    return figures
+
+
+def measure_turns(size: Size) -> Figures:
+    """How long the loop is held while batches of the whole cluster are written, merged and thinned."""
+    with tempfile.TemporaryDirectory() as folder:
+        return uvloop.run(_measure_turns(Path(folder), size))
 
 
 def make_hours(folder: Path, n_pods: int) -> int:
@@ -232,6 +316,7 @@ def run(nodes: int) -> Figures:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         figures = pool.submit(measure_parts, Size(nodes)).result()
         figures |= pool.submit(measure_hours, Size(max(1, nodes // HOUR_PART))).result()
+        figures |= pool.submit(measure_turns, Size(nodes)).result()
         return figures | pool.submit(measure_files, nodes).result()
 
 

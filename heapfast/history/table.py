@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from heapfast.catalog.keys import TYPE_LABEL, Kind
 from heapfast.catalog.metrics import CATALOG
@@ -123,13 +124,8 @@ def _metrics(group: RowGroup) -> dict[str, pa.Array]:
 
 
 def _either(one: pa.Array, other: pa.Array) -> pa.Array:
-    return pa.array(
-        [
-            float(b if a is None else a) if a is not None or b is not None else None
-            for a, b in zip(one.to_pylist(), other.to_pylist(), strict=True)
-        ],
-        pa.float64(),
-    )
+    # Unchecked: of a whole number beyond 2^53 a float has what it can hold.
+    return pc.coalesce(*(column.cast(pa.float64(), safe=False) for column in (one, other)))
 
 
 def _strings(group: RowGroup, which: int, part: int) -> pa.Array | None:

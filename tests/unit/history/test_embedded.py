@@ -13,6 +13,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from heapfast._core import Store
 from heapfast.catalog.keys import Kind
 from heapfast.errors import ConfigError, HistoryTooLarge
 from heapfast.history import embedded, parts
@@ -26,7 +27,7 @@ from heapfast.query.aggregation import parse_aggregations
 from heapfast.sim._rows import rows_of
 from tests.unit.api.cluster import STEP_NS, rows_at
 from tests.unit.history.store import ENTITIES, LABELS, METRICS, Kept, aggregated, kept, raw
-from tests.unit.store.rows import T0_NS, resource
+from tests.unit.store.rows import T0_NS, container, custom, resource
 
 
 async def check(store: Kept) -> None:
@@ -521,3 +522,19 @@ async def test_a_file_opens_as_it_is(tmp_path: Path) -> None:
     gpu = [row for row in rows if row["accelerator_id"] == "GPU-0"]
     assert [(row["make"], row["model"], row["accelerator/memory_used"]) for row in gpu] == [("nvidia", "k80", 10)] * 2
     assert {row["resource_id"] for row in rows} == {None, "/", "logs", "Volume:data"}
+
+
+def test_a_custom_metric_of_both_kinds_of_numbers_is_one_column_of_floats(tmp_path: Path) -> None:
+    store = Store()
+    values = {"a": 5, "b": 2.5, "c": 2**53 + 1}
+    rows = [container("shop", pod, "c", {}, custom=[custom("qps", value)]) for pod, value in values.items()]
+    store.ingest(rows_of([*rows, container("shop", "d", "c", {})]), -1, T0_NS)
+    closing = store.swap(T0_NS)
+    closing.run()
+    assert store.commit(closing, T0_NS) is store.newest
+    assert store.newest is not None
+    file = parts.write_part(tmp_path, store.newest)
+    assert file is not None
+    columns = pq.read_table(file.path, columns=["type", "pod_name", "custom/qps"]).to_pylist()
+    found = {row["pod_name"]: row["custom/qps"] for row in columns if row["type"] == "pod_container"}
+    assert found == {"a": 5.0, "b": 2.5, "c": float(2**53), "d": None}
