@@ -37,8 +37,8 @@ cdef class Grouping:
         int key[16]
         const uint32_t* entity     # the batch's; by slot: whose resource it is; NULL: the entity itself
         const uint32_t* object     # the batch's; by slot of an entity: that of its pod or node; NULL: its own
-        uint32_t* label[MAX_LABELS]    # owned; by slot of the object: index into values, SLOT_NONE = no such label
-        list values                # of each label key, values as bytes: what spans point into
+        uint32_t* label[MAX_LABELS]    # owned; by slot of the object: number of the value, SLOT_NONE = no such label
+        list label_texts           # of each label key, its values as bytes: what spans point into
         span_t* span[MAX_LABELS]   # owned; by index
         uint32_t n_objects
         uint8_t* is_wanted         # owned; by slot
@@ -65,7 +65,7 @@ cdef class Grouping:
         self, uint32_t* order, uint32_t* scratch, const double* value, bint descending, uint32_t n
     ) noexcept nogil
     cdef bint _precedes(self, uint32_t left, uint32_t right, const double* value, bint descending) noexcept nogil
-    cdef _add_labels(self, int i, pairs)
+    cdef _add_labels(self, int i, label)
     cdef int _add_conditions(self, conditions) except -1
     cdef bint _is_in(self, uint32_t slot, int metric) noexcept nogil
     cdef int _name_volumes(self) noexcept nogil

@@ -1,6 +1,6 @@
 from array import array
 from collections.abc import Sequence
-from typing import final
+from typing import Protocol, final
 
 from heapfast._batch import Batch
 
@@ -15,6 +15,18 @@ BY_ACCELERATOR_ID: int
 BY_LABEL: int
 MAX_LABEL_KEYS: int
 
+class LabelColumns(Protocol):
+    """The values of a label, one behind the other, and the slots that have them: query.label_values.LabelValues."""
+
+    @property
+    def texts(self) -> bytes | bytearray: ...
+    @property
+    def text_ends(self) -> array[int]: ...
+    @property
+    def slots(self) -> array[int]: ...
+    @property
+    def slot_ends(self) -> array[int]: ...
+
 @final
 class Grouping:
     newest: Batch
@@ -28,7 +40,7 @@ class Grouping:
         batch: Batch,
         kind: int,
         keys: Sequence[int] = (),
-        labels: Sequence[Sequence[tuple[bytes, array[int]]]] = (),
+        labels: Sequence[LabelColumns] = (),
         objects: array[int] | None = None,
         conditions: Sequence[tuple[int, bytes, bool]] = (),
         resource_metric: int = -1,

@@ -82,8 +82,8 @@ cdef class Grouping:
     Args:
         batch: says who the entities are.
         keys: BY_*, in order; empty for one group of all.
-        labels: for each BY_LABEL + i, the i-th: pairs of a value and the slots that have it, of pods (kinds pod and
-            container) or nodes (nodes and system containers).
+        labels: for each BY_LABEL + i, the i-th, a query.label_values.LabelValues: values, and the slots that have
+            them, of pods (kinds pod and container) or nodes (nodes and system containers).
         objects: slots of those pods or nodes that are wanted; None for all.
         conditions: (BY_* but no label, text, whether it must differ): of fields that are compared with a text.
         resource_metric: a labelled metric: the slots are those of the entities' resources that have it. -1: the
@@ -121,7 +121,7 @@ cdef class Grouping:
         self.n_objects = batch.frame[self._object_kind()].n
         if kind == KIND_POD_CONTAINER or kind == KIND_SYS_CONTAINER:
             self.object = self.entities.parent
-        self.values = []
+        self.label_texts = []
         for i in range(<int>len(labels)):
             self._add_labels(i, labels[i])
         self._add_wanted(objects, resource_metric)
@@ -148,29 +148,37 @@ cdef class Grouping:
             return KIND_POD
         return KIND_NODE if self.kind == KIND_SYS_CONTAINER else self.kind
 
-    cdef _add_labels(self, int i, pairs):
+    cdef _add_labels(self, int i, label):
         cdef uint32_t n = self.n_objects, slot
         cdef uint32_t* code = <uint32_t*>malloc((<size_t>n + 1) * sizeof(uint32_t))
-        cdef uint32_t value = 0
-        cdef const uint32_t[::1] slots
-        cdef list values = []
-        cdef bytes text
-        cdef Py_ssize_t k
+        cdef uint32_t value, n_values, at = 0
+        cdef Py_ssize_t k = 0
+        cdef bytes texts = bytes(label.texts)
+        cdef const char* text = texts
+        cdef const uint32_t[::1] text_ends = label.text_ends
+        cdef const uint32_t[::1] slots = label.slots
+        cdef const uint32_t[::1] slot_ends = label.slot_ends
+        n_values = <uint32_t>text_ends.shape[0]
         self.label[i] = code
-        self.span[i] = <span_t*>malloc((len(pairs) + 1) * sizeof(span_t))
+        self.span[i] = <span_t*>malloc((<size_t>n_values + 1) * sizeof(span_t))
         if code == NULL or self.span[i] == NULL:
             raise MemoryError
-        for slot in range(n):
-            code[slot] = SLOT_NONE
-        for text, slots in pairs:
-            values.append(text)
-            self.span[i][value].ptr = text
-            self.span[i][value].len = <uint32_t>len(text)
-            for k in range(slots.shape[0]):
-                if slots[k] < n:
-                    code[slots[k]] = value
-            value += 1
-        self.values.append(values)
+        if slot_ends.shape[0] != n_values or (n_values and (
+            text_ends[n_values - 1] != len(texts) or slot_ends[n_values - 1] != slots.shape[0]
+        )):
+            raise StoreError(f"BUG: {n_values} values of a label do not end where they should")
+        with nogil:
+            for slot in range(n):
+                code[slot] = SLOT_NONE
+            for value in range(n_values):
+                self.span[i][value].ptr = text + at
+                self.span[i][value].len = text_ends[value] - at
+                at = text_ends[value]
+                while k < slot_ends[value]:
+                    if slots[k] < n:
+                        code[slots[k]] = value
+                    k += 1
+        self.label_texts.append(texts)
 
     def _add_wanted(self, const uint32_t[::1] objects, int resource_metric):
         cdef uint32_t slot, object

@@ -39,6 +39,7 @@ from heapfast.api.responders import JSON
 from heapfast.catalog.keys import Kind
 from heapfast.catalog.metrics import BY_NAME
 from heapfast.errors import HeapfastError, QueryError
+from heapfast.query.label_values import LabelValues
 from heapfast.query.question import Question
 from heapfast.query.selection import select_slots
 from heapfast.render._query import count_rows, render_csv_rows, render_json_rows
@@ -84,14 +85,14 @@ class _Job:
         if self._aggregate is not None:
             self._aggregate.cancel()
 
-    def run(self, objects: array[int] | None, labels: list[list[tuple[bytes, array[int]]]], form: str) -> bytes:
+    def run(self, objects: array[int] | None, labels: list[LabelValues], form: str) -> bytes:
         """Work it out and write it. Once, for what it was made of is let go of here: on the loop that took 8 ms."""
         try:
             return self._rows(objects, labels, form)
         finally:
             self._aggregate = self._snapshot = None
 
-    def _rows(self, objects: array[int] | None, labels: list[list[tuple[bytes, array[int]]]], form: str) -> bytes:
+    def _rows(self, objects: array[int] | None, labels: list[LabelValues], form: str) -> bytes:
         question, snapshot = self._question, self._snapshot
         assert snapshot is not None, "BUG: a question is worked on once"
         grouping = Grouping(
@@ -275,14 +276,16 @@ class Query:
     def _index(self, kind: Kind) -> Postings:
         return self._pods if kind in (Kind.POD, Kind.POD_CONTAINER) else self._nodes
 
-    async def _labels(self, kind: Kind, key: str) -> list[tuple[bytes, array[int]]]:
+    async def _labels(self, kind: Kind, key: str) -> LabelValues:
         """Every value of a label and who has it. What changes between two slices is as if it had been asked later."""
-        found = []
+        found = LabelValues()
         index = self._index(kind)
-        for n, value in enumerate(index.values_of(key)):
-            if n and n % SLICE_VALUES == 0:
-                await asyncio.sleep(0)
-            found.append((value.encode("utf-8", "replace"), index.having(key, value).to_array()))
+        values = index.values_of(key)
+        while values:
+            for value in values[-SLICE_VALUES:]:
+                found.add(value, index.having(key, value).to_array())
+            del values[-SLICE_VALUES:]
+            await asyncio.sleep(0)
         return found
 
     async def _in_thread(self, req: Request, job: _Job, work: Callable[[], bytes]) -> bytes:

@@ -23,7 +23,7 @@ from heapfast.query.quoting import quote
 FORM: Final = "application/x-www-form-urlencoded"
 METHODS: Final = ("GET", "HEAD", "POST")
 #: A longer question is parsed in a thread: 64 KB take up to a millisecond or two.
-PARSE_ABOVE_BYTES: Final = 16 * 1024
+PARSE_ABOVE_BYTES: Final = 8 * 1024
 
 
 async def read_question(

@@ -25,14 +25,17 @@ def parse_labels(text: str | None) -> dict[str, str] | None:
     if not text:
         return None
     labels = {}
+    is_ascii = text.isascii()
     for pair in text.split(","):
         key, colon, value = pair.partition(":")
         if not (key and colon and value):
             raise QueryError(f"invalid label pair {quote(pair)}")
-        labels[_utf8(key)] = _utf8(value)
+        if not is_ascii:
+            key, value = _utf8(key), _utf8(value)
+        labels[key] = value
     return labels
 
 
 # Bytes that are no UTF-8 name nothing that is stored.
 def _utf8(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -46,17 +46,18 @@ class _Items:
 
     def _open_until(self, item: int) -> bytes:
         """Closes what is open, and opens every item up to this one."""
-        parts = []
-        while self._item < item:
-            if self._item >= 0:
-                parts.append(self._close())
-                parts.append(b",")
-            elif self._is_list:
-                parts.append(b'{"items":[')
-            self._item += 1
-            self._has_any = False
-            parts.append(self._head())
-        return b"".join(parts)
+        n_empty = item - self._item - 1
+        if n_empty < 0:
+            return b""
+        if self._item >= 0:
+            before = self._close() + b","
+        else:
+            before = b'{"items":[' if self._is_list else b""
+        self._item = item
+        self._has_any = False
+        head = self._head()
+        # All that have nothing are alike; a list may be of 30,000 names that nobody has.
+        return before + (head + self._close() + b",") * n_empty + head
 
     def end(self) -> bytes:
         """Return what is left to say after the last chunk."""

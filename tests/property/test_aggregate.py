@@ -18,6 +18,7 @@ from heapfast._core import Store
 from heapfast._grouping import Grouping
 from heapfast._snapshot import Snapshot
 from heapfast.catalog.keys import Kind
+from heapfast.query.label_values import LabelValues
 from heapfast.sim._rows import rows_of
 from tests.unit.store.rows import SECOND_NS, T0_NS, container, custom, node
 
@@ -148,8 +149,11 @@ class Pods:
             self._sets = self.store.newest.sets()
         return self._sets
 
-    def labels(self) -> list[tuple[bytes, array[int]]]:
-        return [(app.encode(), array("I", [slot for slot, value in self.apps.items() if value == app])) for app in APPS]
+    def labels(self) -> LabelValues:
+        found = LabelValues()
+        for app in APPS:
+            found.add(app, array("I", [slot for slot, value in self.apps.items() if value == app]))
+        return found
 
     def key(self, kind: Kind, slot: int, key: int) -> bytes | None:
         pod = self.store.parent(kind, slot) if kind is Kind.POD_CONTAINER else slot

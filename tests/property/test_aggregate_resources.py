@@ -19,6 +19,7 @@ from heapfast._snapshot import Snapshot
 from heapfast.catalog.keys import TYPE_LABEL, Kind
 from heapfast.catalog.metrics import BY_NAME
 from heapfast.errors import StoreError
+from heapfast.query.label_values import LabelValues
 from heapfast.sim._rows import rows_of
 from tests.property.test_aggregate import APPS, STEP_NS, Texts, check, folded, questions
 from tests.unit.store.rows import T0_NS, Row, container, node, pod, resource, system
@@ -110,12 +111,15 @@ class Measured:
         ]
         return row
 
-    def labels(self, kind: Kind) -> list[tuple[bytes, array[int]]]:
+    def labels(self, kind: Kind) -> LabelValues:
         """As the index would have them."""
         chosen = [
             one for key, one in self.objects.items() if ("pod:" in key) == (kind in (Kind.POD, Kind.POD_CONTAINER))
         ]
-        return [(app.encode(), array("I", [slot for slot, value in chosen if value == app])) for app in APPS]
+        found = LabelValues()
+        for app in APPS:
+            found.add(app, array("I", [slot for slot, value in chosen if value == app]))
+        return found
 
     def series(
         self, kind: Kind, metric: str, keys: Sequence[int], objects: frozenset[int] | None,

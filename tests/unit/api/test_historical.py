@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from heapfast.api.historical import SLICE_BUCKETS
+from heapfast.api.historical import SLICE_BUCKETS, SLICE_NAMES
 from heapfast.api.state import HistoryLimits
 from heapfast.catalog.keys import Kind
 from heapfast.errors import HistoryError, HistoryRefused, HistoryTimeout, HistoryTooLarge, HistoryUnavailable
@@ -105,6 +105,21 @@ async def test_a_list_has_an_item_for_each_name_also_without_samples(cluster: Cl
         assert [bool(item["metrics"]) for item in answer.json["items"]] == [False, True, False]
         assert answer.text.endswith("}]}\n")
         assert " " not in answer.text
+
+
+@pytest.mark.parametrize("what", ["metrics", "metrics-aggregated/max"])
+async def test_a_list_may_have_more_names_than_a_slice(cluster: Cluster, what: str) -> None:
+    n = 2 * SLICE_NAMES
+    names = ",".join(["web-0", *["nope"] * n, "web-0"])
+    answer = await ask(cluster.app, f"{HISTORICAL}/namespaces/default/pod-list/{names}/{what}/memory/usage?{SINCE}")
+    first, *empty, last = answer.json["items"]
+    assert first == last
+    assert first.get("metrics") or first.get("buckets")
+    assert len(empty) == n
+    assert not any(item.get("metrics") or item.get("buckets") for item in empty)
+    names = names.replace("nope,web-0", "nope,w%20")
+    answer = await ask(cluster.app, f"{HISTORICAL}/namespaces/default/pod-list/{names}/{what}/memory/usage?{SINCE}")
+    assert (answer.status, answer.text.rstrip()) == (400, 'Invalid pod name "w "')
 
 
 async def test_members_of_a_bucket_stand_in_the_order_of_heapsters_type(cluster: Cluster) -> None:

@@ -21,6 +21,7 @@ from heapfast.api.query_monitoring import LIMITS, Outcome, QueryMonitoring
 from heapfast.auth.attributes import AttributeReader, QueryParsers
 from heapfast.catalog.keys import Kind
 from heapfast.config.flags import FLAGS
+from heapfast.query.label_values import LabelValues
 from heapfast.render._query import render_csv_rows, render_json_rows
 from heapfast.render.arrow import ARROW_TYPE, render_arrow_rows
 from heapfast.sim._rows import rows_of
@@ -204,7 +205,9 @@ def test_no_label_and_an_empty_one_differ():
     closing.run()
     store.commit(closing, T0_NS)
     snapshot = Snapshot(store, Kind.POD, store.metric_id("memory/usage"), 0)
-    labels = [(value.encode(), pods.having("x", value).to_array()) for value in pods.values_of("x")]
+    labels = LabelValues()
+    for value in pods.values_of("x"):
+        labels.add(value, pods.having("x", value).to_array())
     grouping = Grouping(snapshot.newest, Kind.POD, [BY_LABEL], [labels])
     grouping.make()
     aggregate = Aggregate(snapshot, grouping, across=(SUM, 0.0), over=[(SUM, 0.0)], start_ns=0, end_ns=T0_NS)
