@@ -87,7 +87,18 @@ def allows_aggregated(encoding: Encoding, transform: Transform | None) -> bool:
 
 def is_produced(accept: str, produced: tuple[str, ...]) -> bool:
     """Whether one of the listed types, without its parameters, is exactly one that is produced, or `*/*`."""
-    return not accept or not parse_types(accept).isdisjoint((*produced, "*/*"))
+    if not accept:
+        return True
+    if len(accept) <= MAX_REMEMBERED_CHARS:
+        return _is_produced_remembered(accept, produced)
+    return _is_produced(accept, produced)
+
+
+def _is_produced(accept: str, produced: tuple[str, ...]) -> bool:
+    return not parse_types(accept).isdisjoint((*produced, "*/*"))
+
+
+_is_produced_remembered = lru_cache(REMEMBERED)(_is_produced)
 
 
 def parse_types(accept: str) -> set[str]:

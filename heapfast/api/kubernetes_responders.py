@@ -94,7 +94,8 @@ class KubernetesResponders:
         return MethodMap({}, _failing(make))
 
     async def _put(self, req: Request, resp: falcon.asgi.Response, answer: Answer) -> None:
-        resp.status = answer.status
+        if answer.status != 200:
+            resp.status = answer.status
         if answer.content_type:
             resp.content_type = answer.content_type
         for name, value in answer.headers:

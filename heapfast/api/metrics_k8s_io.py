@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -31,11 +32,12 @@ from heapfast.api.kubernetes_errors import (
 )
 from heapfast.api.kubernetes_responders import Answer, is_pretty_request
 from heapfast.api.paging import Key, take_page
+from heapfast.api.params import REMEMBERED, is_remembered, remembered_query
 from heapfast.api.request import Request
 from heapfast.api.responders import Body
 from heapfast.api.secure_state import SecureState
 from heapfast.catalog.keys import Kind
-from heapfast.query.field_selector import FieldSelection, select_fields
+from heapfast.query.field_selector import FieldSelection
 from heapfast.query.list_options import ListOptions, parse_bool, parse_list_options
 from heapfast.query.mean import parse_span_ns
 from heapfast.query.quoting import quote
@@ -104,7 +106,7 @@ class MetricsK8sIo:
         options, wanted = self._want_list(req, "nodes", "NodeMetricsList")
         metrics = self._metrics_for(req)
         slots, token = self._page(options, self._state.node_roster, await self._select_nodes(options))
-        return _answer(wanted, metrics.render_nodes(slots, wanted.form, self._state.clock.now_ns(), token))
+        return _answer(wanted, metrics.answer_nodes(slots, wanted.form, self._state.clock.now_ns(), token))
 
     async def all_pods(self, req: Request) -> Answer:
         return await self.pods(req, "")
@@ -115,7 +117,7 @@ class MetricsK8sIo:
         metrics = self._metrics_for(req)
         selected = await self._select_pods(options, namespace or None)
         slots, token = self._page(options, self._state.pod_roster, selected)
-        return _answer(wanted, metrics.render_pods(slots, wanted.form, self._state.clock.now_ns(), token))
+        return _answer(wanted, metrics.answer_pods(slots, wanted.form, self._state.clock.now_ns(), token))
 
     # -- which form --
 
@@ -139,7 +141,7 @@ class MetricsK8sIo:
             KubernetesError: 406 for the form, 405 for a watch.
         """
         params = req.query()
-        options = parse_list_options(params)
+        options = _read_options(req)
         negotiated = _negotiate(req)
         if options.is_watch:
             raise no_watch(resource)
@@ -188,7 +190,7 @@ class MetricsK8sIo:
     # -- which objects --
 
     async def _select_nodes(self, options: ListOptions) -> BitMap:
-        fields = select_fields(options.fields)
+        fields = options.fields
         # Nodes live in no namespace, which is the one with the empty name.
         if fields.is_empty or fields.namespace or "" in fields.not_namespaces:
             return BitMap()
@@ -197,7 +199,7 @@ class MetricsK8sIo:
 
     async def _select_pods(self, options: ListOptions, namespace: str | None) -> BitMap:
         index = self._state.running
-        fields = select_fields(options.fields)
+        fields = options.fields
         if fields.namespace is not None:
             if namespace not in (None, fields.namespace):
                 return BitMap()
@@ -250,6 +252,17 @@ class MetricsK8sIo:
             return namespace.encode("utf-8", "surrogateescape"), name.encode("utf-8", "surrogateescape")
 
         return node_key if kind == Kind.NODE else pod_key
+
+
+def _read_options(req: Request) -> ListOptions:
+    if is_remembered(req.raw_query):
+        return _remembered_options(req.raw_query)
+    return parse_list_options(req.query())
+
+
+@lru_cache(REMEMBERED)
+def _remembered_options(raw_query: bytes) -> ListOptions:
+    return parse_list_options(remembered_query(raw_query))
 
 
 def _negotiate(req: Request) -> Negotiated:

@@ -14,7 +14,7 @@ from typing import Any
 
 import falcon.asgi
 
-from heapfast.api.params import parse_query
+from heapfast.api.params import is_remembered, parse_query, remembered_query
 
 
 class ClientGone(Exception):
@@ -37,7 +37,8 @@ class Request(falcon.asgi.Request):
     def query(self) -> Mapping[str, str]:
         """Return the query's parameters, the first value of each."""
         if self._query is None:
-            self._query = parse_query(self.raw_query)
+            raw = self.raw_query
+            self._query = remembered_query(raw) if is_remembered(raw) else parse_query(raw)
         return self._query
 
     def first_header(self, name: bytes) -> str:

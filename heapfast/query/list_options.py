@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from heapfast.errors import QueryError
 from heapfast.query._selector import parse_field_selector, parse_selector
-from heapfast.query.field_selector import check_fields
+from heapfast.query.field_selector import FieldSelection, check_fields, select_fields
 from heapfast.query.quoting import quote
 from heapfast.store.requirement import Selector
 
@@ -60,14 +60,15 @@ class ListOptions(NamedTuple):
     """What is to be listed.
 
     Attributes:
-        labels, fields: selectors; empty selects everything.
+        labels: a selector; an empty one selects everything.
+        fields: what the field selector leaves.
         is_watch: a watch is wanted, not a list.
         limit: of items, 0 for all of them.
         continue_token: where a page before this one ended, "" for the start.
     """
 
     labels: Selector
-    fields: Selector
+    fields: FieldSelection
     is_watch: bool
     limit: int
     continue_token: str
@@ -89,7 +90,7 @@ def parse_list_options(params: Mapping[str, str]) -> ListOptions:
     if faults:
         raise InvalidOptions(faults)
     check_fields(fields)
-    return ListOptions(labels, fields, is_watch, max(limit, 0), params.get("continue", ""))
+    return ListOptions(labels, select_fields(fields), is_watch, max(limit, 0), params.get("continue", ""))
 
 
 def parse_bool(text: str | None) -> bool:

@@ -74,6 +74,7 @@ class JsonFrame(NamedTuple):
     member: str = ""
 
 
+@cache
 def object_type(kind: int, form: Form, *, is_list: bool) -> ObjectType:
     """What the answer as a whole is."""
     if form.shape is Shape.TABLE:

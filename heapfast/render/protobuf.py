@@ -15,6 +15,7 @@ Never   leaves out an empty string: upstream writes it, and answers are equal to
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 _MAGIC: Final = b"k8s\x00"
@@ -29,6 +30,8 @@ LIST_META: Final = b"\x0a\x06\x0a\x00\x12\x00\x1a\x00"
 
 def list_meta(continue_token: str) -> bytes:
     """Write a ListMeta as field 1, for a list that goes on behind the token; "" for one that does not."""
+    if not continue_token:
+        return LIST_META
     return bytes_field(1, text_field(1, "") + text_field(2, "") + text_field(3, continue_token))
 
 
@@ -58,8 +61,13 @@ def text_field(number: int, value: str) -> bytes:
 
 def envelope_start(api_version: str, kind: str, length: int) -> bytes:
     """Everything before an object of `length` bytes; after it comes ENVELOPE_END."""
+    return _before_length(api_version, kind) + varint(length)
+
+
+@cache
+def _before_length(api_version: str, kind: str) -> bytes:
     type_meta = text_field(1, api_version) + text_field(2, kind)
-    return _MAGIC + bytes_field(1, type_meta) + varint(2 << 3 | _BYTES) + varint(length)
+    return _MAGIC + bytes_field(1, type_meta) + varint(2 << 3 | _BYTES)
 
 
 def envelope(api_version: str, kind: str, raw: bytes) -> bytes:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from heapfast.errors import QueryError
+from heapfast.query.field_selector import select_fields
 from heapfast.query.list_options import InvalidOptions, parse_bool, parse_list_options
 
 MATCH, VERSION, EVENTS = "resourceVersionMatch", "resourceVersion", "sendInitialEvents"
 
 
 def test_nothing_said_means_everything() -> None:
-    assert parse_list_options({}) == ((), (), False, 0, "")
+    assert parse_list_options({}) == ((), select_fields(()), False, 0, "")
 
 
 def test_a_limit_below_zero_is_none() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from array import array
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
@@ -69,6 +70,29 @@ def test_a_short_list_is_one_chunk() -> None:
     few = [slots[MANY[3]], slots[MANY[1]]]
     for form in (Form(), TABLE, PROTOBUF, Form(is_indented=True)):
         assert len(usage.list_pods(few, form)) == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, SLICE_ITEMS, SLICE_ITEMS + 1])
+@pytest.mark.parametrize("token", ["", "dG9rZW4"], ids=["last", "page"])
+@pytest.mark.parametrize(
+    "form",
+    [Form(), TABLE, PROTOBUF, Form(is_indented=True), Form(Encoding.YAML), Form(shape=Shape.METADATA)],
+    ids=["json", "table", "protobuf", "indented", "yaml", "metadata"],
+)
+def test_an_answer_at_once_is_that_of_all_chunks(form: Form, token: str, count: int) -> None:
+    usage = Usage()
+    slots = array("I", list(many_pods(usage).values())[:count])
+
+    async def join(answer: bytes | AsyncIterator[bytes]) -> bytes:
+        return answer if isinstance(answer, bytes) else b"".join([chunk async for chunk in answer])
+
+    for render, answer in (
+        (usage.metrics.render_pods, usage.metrics.answer_pods),
+        (usage.metrics.render_nodes, usage.metrics.answer_nodes),
+    ):
+        found = answer(slots, form, NOW_NS, token)
+        assert isinstance(found, bytes) is (count <= SLICE_ITEMS and form.encoding is not Encoding.YAML)
+        assert asyncio.run(join(found)) == asyncio.run(join(render(slots, form, NOW_NS, token)))
 
 
 def test_a_list_in_yaml_is_that_of_its_value() -> None:
