@@ -80,6 +80,10 @@ EXTENSIONS = [
     "heapfast.render._k8s_items",
     "heapfast.render._k8s_json",
     "heapfast.render._k8s_protobuf",
+    # 8: questions over sockets
+    "heapfast.api._awaitables",
+    "heapfast.api._http",
+    "heapfast.api._connection",
     # batches out
     "heapfast.sinks._walk",
     "heapfast.sinks._framed",
