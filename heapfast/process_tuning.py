@@ -22,12 +22,18 @@ from typing import Final
 M_MMAP_THRESHOLD: Final = -3
 MMAP_THRESHOLD_BYTES: Final = 1024 * 1024
 
-#: The same during the start: OpenSSL's buffers are as large, a record's each, and a handshake has several.
-START_MMAP_THRESHOLD_BYTES: Final = 16 * 1024
-
 #: From mallopt(3). So much may lie free at the end of the heap, so that the next answer finds its pages there.
 M_TRIM_THRESHOLD: Final = -1
 TRIM_THRESHOLD_BYTES: Final = 8 * 1024 * 1024
+
+#: From mallopt(3). The heap grows by so much more than is wanted at the moment; glibc's own value.
+M_TOP_PAD: Final = -2
+TOP_PAD_BYTES: Final = 128 * 1024
+
+#: The same during the start: OpenSSL's buffers are a little larger, a record's each, and find no room in the heap.
+START_MMAP_THRESHOLD_BYTES: Final = 16 * 1024
+START_TRIM_THRESHOLD_BYTES: Final = 64 * 1024
+START_TOP_PAD_BYTES: Final = 8 * 1024
 
 #: From mallopt(3). One heap for all threads: they allocate columns, by the dozen a tick, and hardly wait for it.
 M_ARENA_MAX: Final = -8
@@ -74,7 +80,9 @@ def return_freed_memory() -> None:
 
     During the start blocks of 16 KB and more go back as well. All targets are connected to then, and each handshake
     frees some buffers of that size when small blocks lie behind them that live as long as the connection does. 5,000 of
-    them left 75 MiB of holes, and answers went round through all of these. `trim_heap` says when the start is over.
+    them left 75 MiB of holes, and answers went round through all of these. Since a block is made a mapping only where
+    the heap has no room for it, the heap grows by little more than is wanted meanwhile. `trim_heap` says when the start
+    is over.
 
     The end of the heap went back as soon as 128 KB were free there, and the next answer had to be given each page anew:
     to receive and drop 400 KB cost 310 us of page faults, and costs 10 us now.
@@ -85,7 +93,8 @@ def return_freed_memory() -> None:
     mallopt = _from_glibc("mallopt")
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, START_MMAP_THRESHOLD_BYTES)
-        mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES)
+        mallopt(M_TRIM_THRESHOLD, START_TRIM_THRESHOLD_BYTES)
+        mallopt(M_TOP_PAD, START_TOP_PAD_BYTES)
         mallopt(M_ARENA_MAX, ARENAS)
 
 
@@ -125,8 +134,10 @@ async def trim_heap(
     if trim is None or mallopt is None:
         return
     async for _ in _steps_of_start(has_started, sleep):
-        trim(TRIM_THRESHOLD_BYTES)
+        trim(0)
     mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
+    mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES)
+    mallopt(M_TOP_PAD, TOP_PAD_BYTES)
 
 
 def _from_glibc(name: str) -> Callable[..., int] | None:

@@ -16,11 +16,15 @@ from heapfast.process_tuning import (
     LAST_STEPS,
     M_ARENA_MAX,
     M_MMAP_THRESHOLD,
+    M_TOP_PAD,
     M_TRIM_THRESHOLD,
     MMAP_THRESHOLD_BYTES,
     START_MMAP_THRESHOLD_BYTES,
     START_STEP_SECONDS,
+    START_TOP_PAD_BYTES,
+    START_TRIM_THRESHOLD_BYTES,
     SWITCH_SECONDS,
+    TOP_PAD_BYTES,
     TRIM_THRESHOLD_BYTES,
     keep_collections_short,
     raise_file_limit,
@@ -49,7 +53,7 @@ def test_threads_hand_over_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set_ == [SWITCH_SECONDS]
 
 
-def test_large_blocks_go_back_the_end_of_the_heap_stays_and_threads_share_it(
+def test_the_heap_is_short_during_the_start_and_threads_share_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[tuple[int, int]] = []
@@ -62,7 +66,8 @@ def test_large_blocks_go_back_the_end_of_the_heap_stays_and_threads_share_it(
     return_freed_memory()
     assert told == [
         (M_MMAP_THRESHOLD, START_MMAP_THRESHOLD_BYTES),
-        (M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES),
+        (M_TRIM_THRESHOLD, START_TRIM_THRESHOLD_BYTES),
+        (M_TOP_PAD, START_TOP_PAD_BYTES),
         (M_ARENA_MAX, ARENAS),
     ]
 
@@ -144,11 +149,13 @@ async def test_what_lies_free_is_given_back_until_a_while_after_the_start(
     glibc = {"malloc_trim": trimmed.append, "mallopt": lambda option, value: 1}
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(**(glibc if is_glibc else {})))
     await trim_heap(lambda: len(slept) >= 5, sleep)
-    assert trimmed == ([TRIM_THRESHOLD_BYTES] * (5 + LAST_STEPS) if is_glibc else [])
+    assert trimmed == ([0] * (5 + LAST_STEPS) if is_glibc else [])
     assert len(slept) == len(trimmed)
 
 
-async def test_buffers_of_handshakes_are_mappings_until_the_start_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_end_of_the_heap_stays_once_the_start_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     steps = 0
     told: list[tuple[int, int, int]] = []
 
@@ -162,4 +169,8 @@ async def test_buffers_of_handshakes_are_mappings_until_the_start_is_over(monkey
 
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=lambda pad: 0, mallopt=mallopt))
     await trim_heap(lambda: steps >= 5, sleep)
-    assert told == [(5 + LAST_STEPS, M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)]
+    assert told == [
+        (5 + LAST_STEPS, M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES),
+        (5 + LAST_STEPS, M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES),
+        (5 + LAST_STEPS, M_TOP_PAD, TOP_PAD_BYTES),
+    ]
