@@ -24,9 +24,10 @@ cdef struct frame_t:
     uint32_t n_present
     uint8_t* blank             # only while open: 1 = this chunk of slots is not filled yet; NULL: all are
     uint8_t* present           # PRESENT_*
-    int64_t* sample_ns         # Unix ns of the sample as the kubelet states it; time_zero() = none; not on resources
-    int64_t* start_ns          # Unix ns; when counting began; time_zero() = unknown; not on resources
-    int64_t* since_ns          # stamp of the batch where sample_ns was new; not on resources; NULL in the first batch
+    int64_t* sample_ns         # Unix ns of the sample as the kubelet states it; time_zero() = none; not on resources,
+                               # nor in a closed batch where nobody has a time, as no pod does of /metrics/resource
+    int64_t* start_ns          # Unix ns; when counting began; time_zero() = unknown; not where sample_ns is not
+    int64_t* since_ns          # stamp of the batch where sample_ns was new; not where that is not; NULL in the first
     int64_t* create_ns         # pods: start as the API server states it; of a container: Batch._create_ns
     int64_t* column[N_METRICS] # by metric id: int64, or double where Metrics.is_float; NULL = nobody has it
     # Who the entities are (set when the batch closes). The texts are the entities' own.
@@ -151,6 +152,6 @@ cdef void frame_fill(frame_t* frame) noexcept nogil
 cdef void frame_fill_chunk(frame_t* frame, uint32_t chunk) noexcept nogil
 cdef int64_t* frame_column(frame_t* frame, int metric) noexcept nogil   # made on demand; NULL: no memory
 cdef int frame_images(frame_t* frame) noexcept nogil                    # makes the column of images, with none in it
-cdef void frame_seal(frame_t* frame) noexcept nogil                     # lets go of what only an open frame has
+cdef void frame_seal(frame_t* frame) noexcept nogil                     # lets go of what only an open frame needs
 cdef void frame_clear(frame_t* frame) noexcept nogil
 cdef int index_children(frame_t* frames, int kind) noexcept nogil

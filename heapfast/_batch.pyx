@@ -192,6 +192,25 @@ cdef void frame_seal(frame_t* frame) noexcept nogil:
     frame.answer = NULL
     frame.renewed = NULL
     frame.answered = NULL
+    if not frame.has_side and not has_times(frame):
+        # 3.4 MiB with 150,000 pods that only their containers tell of.
+        free(frame.sample_ns)
+        free(frame.start_ns)
+        free(frame.since_ns)
+        frame.sample_ns = NULL
+        frame.start_ns = NULL
+        frame.since_ns = NULL
+
+
+cdef bint has_times(const frame_t* frame) noexcept nogil:
+    """Whether anybody has a time of a sample or of a start."""
+    cdef uint32_t i
+    if frame.sample_ns == NULL:
+        return False
+    for i in range(frame.n):
+        if frame.sample_ns[i] != time_zero() or frame.start_ns[i] != time_zero():
+            return True
+    return False
 
 
 cdef void frame_clear(frame_t* frame) noexcept nogil:
@@ -436,7 +455,8 @@ cdef class Batch:
             return pods.create_ns[slot]
         if kind == KIND_POD_CONTAINER:
             if f.present[slot] == PRESENT_STUB:
-                return pods.start_ns[f.parent[slot]]          # of the set, not of the object (Q16)
+                # Of the set, not of the object (Q16).
+                return time_zero() if pods.start_ns == NULL else pods.start_ns[f.parent[slot]]
             if restarts != NULL and restarts[slot] != absent_i64():
                 return pods.create_ns[f.parent[slot]]
         return time_zero()

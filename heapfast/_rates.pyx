@@ -37,6 +37,7 @@ from heapfast._types cimport (
     M_NETWORK_TX_ERRORS_RATE,
     M_NETWORK_TX_RATE,
     int64_t,
+    time_zero,
     uint8_t,
     uint32_t,
 )
@@ -139,12 +140,22 @@ cdef int time_samples(
     cdef const uint8_t* renewed = batch.frame[KIND_POD].renewed
     cdef uint32_t n = min(f.n, old_frame.n)
     cdef uint32_t i
+    cdef int64_t* no_times = NULL
     since_ns[0] = <int64_t*>malloc((<size_t>f.n + 1) * sizeof(int64_t))
     if since_ns[0] == NULL:
         return -1
+    if old.sample_ns == NULL:
+        no_times = <int64_t*>malloc((<size_t>n + 1) * sizeof(int64_t))
+        if no_times == NULL:
+            return -1
+        for i in range(n + 1):
+            no_times[i] = time_zero()
+        old.sample_ns = no_times
+        old.start_ns = no_times
     elapsed_between(
         new.sample_ns, new.start_ns, old.sample_ns, old.start_ns, f.present, old_frame.present, n, elapsed_ns
     )
+    free(no_times)
     if kind == KIND_POD or kind == KIND_POD_CONTAINER:
         # A pod that came back under its old name with another UID has no past.
         for i in range(n):
@@ -194,6 +205,7 @@ cdef int add_disk_rates(Batch batch, Batch former) noexcept nogil:
     cdef int64_t* elapsed_ns
     cdef int64_t keep_ns
     cdef times_t new_times, old_times
+    cdef int64_t no_time = time_zero()
     cdef int failed
     cdef bint has_disks = f.column[M_DISK_IO_READ_BYTES] != NULL or f.column[M_DISK_IO_WRITE_BYTES] != NULL
     if n == 0 or not has_disks:
@@ -208,8 +220,14 @@ cdef int add_disk_rates(Batch batch, Batch former) noexcept nogil:
         if f.present[i] and old.present[i] and p < old_owner.n:
             new_times = side_times(owner)
             old_times = side_times(old_owner)
+            if old_times.sample_ns == NULL:
+                old_times.sample_ns = &no_time
+                old_times.start_ns = &no_time
+            else:
+                old_times.sample_ns += p
+                old_times.start_ns += p
             elapsed_between(
-                new_times.sample_ns + p, new_times.start_ns + p, old_times.sample_ns + p, old_times.start_ns + p,
+                new_times.sample_ns + p, new_times.start_ns + p, old_times.sample_ns, old_times.start_ns,
                 owner.present + p, old_owner.present + p, 1, elapsed_ns + i,
             )
             keep_ns = KEEP_RATE_NS + (batch.side_ns - 1 if owner.origin != NULL else 0)

@@ -21,6 +21,7 @@ from heapfast._types cimport (
     SLOT_NONE,
     absent_i64,
     int64_t,
+    time_zero,
     uint32_t,
 )
 from heapfast.render._json cimport (
@@ -256,7 +257,7 @@ cdef class ExportWriter:
         cdef const frame_t* frame = &self.frames[kind]
         cdef const frame_t* resources = &self.frames[KIND_RESOURCE]
         cdef char start[TIME_MAX_LEN]
-        cdef Py_ssize_t start_len = write_time(frame.start_ns[slot], start)
+        cdef Py_ssize_t start_len = write_time(time_zero() if frame.start_ns == NULL else frame.start_ns[slot], start)
         cdef const int64_t* column
         cdef bint is_first = True
         cdef int i

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from heapfast.catalog.keys import Kind
+from heapfast.units import TIME_ZERO_NS
 from tests.unit.core.cluster import EVER, WEB, Cluster, spec
 from tests.unit.store.rows import SECOND_NS, T0_NS, container, custom, node, pod, resource
 
@@ -308,6 +309,27 @@ def test_each_disk_is_measured_against_itself(cluster: Cluster) -> None:
         cluster.store.resource_series(Kind.NODE, cluster.n1, rate, {"resource_id": disk}, *EVER) for disk in ("a", "b")
     ]
     assert found == [[(cluster.at, 1.0)], [(cluster.at, 2.0)]]
+
+
+@pytest.mark.parametrize("has_timed", [False, True], ids=["nobody has a time", "another node has"])
+def test_rates_from_a_sample_without_a_time_do_not_depend_on_others(has_timed: bool, cluster: Cluster) -> None:
+    """Times that nobody in a batch has are not kept; a rate over them is as if they were there, and unknown."""
+    for number, at in enumerate((TIME_ZERO_NS, cluster.at)):
+        metrics = {"cpu/usage": 10**18 * number}
+        disks = [resource("disk", "a", read_bytes=10**10 * number)]
+        rows = [node(metrics=metrics, at=at, start=TIME_ZERO_NS, resources=disks)]
+        cluster.tick(*rows, *([node("n2", {"cpu/usage": 1})] if has_timed else []))
+    rate = cluster.store.metric_id("disk/io_read_bytes_rate")
+    [(_, disk_rate)] = cluster.store.resource_series(Kind.NODE, cluster.n1, rate, {"resource_id": "a"}, *EVER)
+    assert cluster.series("cpu/usage_rate", Kind.NODE, "n1") == [120]
+    assert disk_rate == pytest.approx(1.2036, abs=1e-4)
+
+
+def test_pods_that_only_containers_tell_of_have_no_times(cluster: Cluster) -> None:
+    cluster.put_web(spec("c"))
+    found = cluster.tick(container(*C, {"cpu/usage": 1}, at=T0_NS)).sets()
+    assert found["namespace:shop/pod:web"]["scrape_time_ns"] is None
+    assert found["namespace:shop/pod:web/container:c"]["scrape_time_ns"] == T0_NS
 
 
 def test_metric_names_tell_labelled_metrics_too(cluster: Cluster) -> None:
