@@ -9,15 +9,18 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from heapfast.api import host as host_module
 from heapfast.api.host import Host
 from heapfast.api.protocol import Limits
 from heapfast.auth.client_cert import ClientRule
@@ -169,6 +172,28 @@ async def test_stopping_lets_an_answer_finish() -> None:
     may_answer.set()
     assert (await answer).endswith(b"done")
     await stopping
+
+
+async def test_stopping_does_not_wait_for_the_next_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_module, "DATE_SECONDS", 3600)
+    async with hosted(answer_nothing) as port:
+        assert await talk(port, get("/"))
+
+
+async def test_answers_carry_the_date_of_their_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_module, "DATE_SECONDS", 0)
+    seconds = 0.0
+    monkeypatch.setattr(uvicorn.server, "time", SimpleNamespace(time=lambda: seconds))
+    async with hosted(answer_nothing) as port:
+        assert b"\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\n" in await talk(port, get("/"))
+        seconds = 86400.0
+        while b"\r\ndate: Fri, 02 Jan 1970 00:00:00 GMT\r\n" not in await talk(port, get("/")):
+            await asyncio.sleep(0)
+
+
+async def answer_nothing(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body"})
 
 
 # -- TLS -----------------------------------------------------------------------------------------
