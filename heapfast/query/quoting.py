@@ -8,6 +8,8 @@ Source  spec/heapster-rest.md 3.1 and 3.2, recorded answers; Go's documentation 
 
 from __future__ import annotations
 
+import re
+
 _SHORT = {
     "\a": "\\a",
     "\b": "\\b",
@@ -19,25 +21,26 @@ _SHORT = {
     '"': '\\"',
     "\\": "\\\\",
 }
+#: What stands in ASCII and is not shown as it is. A name may be 64 KB of it, and is quoted on the loop.
+_ASCII = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F)} | {ord(char): text for char, text in _SHORT.items()}
+_ODD = re.compile(r"[^\x00-\x7f\w]")
 
 
 def quote(text: str) -> str:
     """Quote as %q does: printable runes stay, the rest is escaped."""
     if text.isprintable() and '"' not in text and "\\" not in text:
         return f'"{text}"'
-    return f'"{"".join(map(_escape, text))}"'
+    text = text.translate(_ASCII)
+    return f'"{text if text.isprintable() else _ODD.sub(_escape, text)}"'
 
 
-def _escape(char: str) -> str:
-    if char in _SHORT:
-        return _SHORT[char]
+def _escape(match: re.Match[str]) -> str:
+    char = match[0]
     if char.isprintable():
         return char
     code = ord(char)
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"
-    if code < 0x20 or code == 0x7F:
-        return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 

@@ -9,10 +9,13 @@ Never   makes a Python object a value: Arrow reads the CSV by itself, without th
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import importlib.util
+import sys
 from collections.abc import Sequence
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 ARROW_TYPE: Final = "application/vnd.apache.arrow.stream"
 
@@ -24,8 +27,7 @@ def has_arrow() -> bool:
 
 def render_arrow_rows(csv_rows: bytes, keys: Sequence[str], functions: Sequence[str]) -> bytes:
     """Return the stream; an empty text is "", one that is not there is null."""
-    # Loaded by who asks for it first: most never do, and it takes 40 MB.
-    pa = importlib.import_module("pyarrow")
+    pa = _load_arrow()
     csv = importlib.import_module("pyarrow.csv")
     schema = pa.schema(
         [
@@ -50,3 +52,14 @@ def render_arrow_rows(csv_rows: bytes, keys: Sequence[str], functions: Sequence[
         stream.write_table(table)
     body: bytes = sink.getvalue().to_pybytes()
     return body
+
+
+def _load_arrow() -> Any:
+    """Load it for who asks first: most never do, and it takes 40 MB."""
+    if "pyarrow" not in sys.modules:
+        found = importlib.util.find_spec("pyarrow")
+        for folder in (found.submodule_search_locations if found else None) or ():
+            for library in Path(folder).glob("libarrow.so*"):
+                # ctypes lets other threads run meanwhile; an import holds them all, and with it the loop, for 17 ms.
+                ctypes.CDLL(str(library))
+    return importlib.import_module("pyarrow")
