@@ -44,6 +44,8 @@ QUESTIONS = {
     "95th percentile of all samples by label": "metric=cpu/usage_rate&window=15m&groupBy=label:app&pooled=95-perc",
     "sum of one label's 50 pods": "metric=cpu/usage_rate&window=15m&labelSelector=app%3Dapp-1",
     "100,000 pods now, in order": "metric=cpu/usage_rate&groupBy=pod&top=100000",
+    "the same as CSV": "metric=cpu/usage_rate&groupBy=pod&top=100000&format=csv",
+    "the same as Arrow": "metric=cpu/usage_rate&groupBy=pod&top=100000&format=arrow",
 }
 
 #: Posted: what names so many values is too long for a URL.
@@ -145,7 +147,9 @@ async def _measure(n_nodes: int) -> Figures:
             f"{name}, ms of CPU beside the loop": min(beside) * 1e3,
             f"{name}, longest turn of the loop, ms": wall_ms,
             f"{name}, longest turn of the loop, ms of CPU": cpu_ms,
-            f"{name}, items": len(json.loads(body)["items"]),
+            f"{name}, {'items' if 'format=' not in query else 'bytes'}": (
+                len(json.loads(body)["items"]) if "format=" not in query else len(body)
+            ),
         }
     return figures
 

@@ -1,4 +1,4 @@
-"""Selectors as long as a request may be, over 150,000 pods, on every API that takes one: how long the loop is held.
+"""Selectors and lists as long as a request may be, over 150,000 pods, on every API that takes them: holds of the loop.
 
 In      how many nodes; the cluster is made up: 30 pods a node, each with a name and a number of its own as labels
 Out     milliseconds to parse 20,000 values; of each question milliseconds, and the longest time the loop did not turn
@@ -105,6 +105,23 @@ APIS = {
     "query": Api(f"{QUERY}&labelSelector=", False, 1, _value),
 }
 FIELDS = APIS["metrics.k8s.io"]._replace(target=f"{K8S}?fieldSelector=")
+#: What takes as much without a selector: path and query, what is told apart in the answer, how often it is there.
+NAMED = ",".join(f"p{n}" for n in range(9_000))
+POD_LIST = f"/api/v1/model/namespaces/ns-1/pod-list/{NAMED}"
+OTHERS = {
+    "9,000 pods by name": (f"{POD_LIST}/metrics/memory/usage", b'"latestTimestamp"', 9_000),
+    "aggregates of 9,000 pods by name": (f"{POD_LIST}/metrics-aggregated/max/memory/usage", b'"bucketSize"', 9_000),
+    "9,000 parameters": (
+        f"/api/v1/model/namespaces/ns-1/metrics/memory/usage?{'&'.join(f'p{n}' for n in range(9_000))}",
+        b'"latestTimestamp"',
+        1,
+    ),
+    "query, groups by a label that each pod has for itself": (
+        "/apis/heapfast/v1/query?metric=memory/usage&groupBy=label:name&top=20",
+        b'"label:name":',
+        20,
+    ),
+}
 
 NAMES = (
     *(f"{api}, {what}" for api in APIS for what in ("60 KB of values", "numbers above a bound")),
@@ -119,7 +136,7 @@ PARSING = "20,000 values parsed, ms"
 
 BUDGETS = {
     PARSING: at_most(2.0),
-    **{f"{name}, longest turn of the loop, ms of CPU": at_most(5.0) for name in NAMES},
+    **{f"{name}, longest turn of the loop, ms of CPU": at_most(5.0) for name in (*NAMES, *OTHERS)},
 }
 
 
@@ -201,15 +218,18 @@ def prepared(question: Question) -> tuple[dict[str, Any], bytes]:
     """The request as ASGI has it, and its body."""
     selector = quote_plus(question.selector)
     target, _, parameter = question.api.target.rpartition("&" if question.is_form else "=")
-    path, _, query = (target if question.is_form else f"{target}={selector}").partition("?")
     form = f"{parameter}{selector}".encode() if question.is_form else b""
-    scope = {
+    return scope_of(target if question.is_form else f"{target}={selector}", form), form
+
+
+def scope_of(target: str, form: bytes) -> dict[str, Any]:
+    path, _, query = target.partition("?")
+    return {
         "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
         "method": "POST" if form else "GET", "path": path, "raw_path": path.encode(), "query_string": query.encode(),
         "headers": [(b"content-type", b"application/x-www-form-urlencoded"), (b"accept", b"*/*")], "scheme": "http",
         "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1), "root_path": "",
     }  # fmt: skip
-    return scope, form
 
 
 async def ask(app: Any, scope: dict[str, Any], form: bytes) -> tuple[int, list[bytes]]:
@@ -230,32 +250,45 @@ async def ask(app: Any, scope: dict[str, Any], form: bytes) -> tuple[int, list[b
 
 
 async def measure(app: Any, question: Question, name: str) -> Figures:
-    """Asks some times, and notes how long the loop did not turn."""
+    """Asks some times, and checks how many pods an answer has."""
+    scope, form = prepared(question)
+    figures, status, body = await watch(app, scope, form, name)
+    if question.n_selected is None:
+        assert status == 400, f"BUG: {name}: {status} {body[:200]!r}"
+        return figures
+    found, want = question.api.count(body), question.n_selected // question.api.part
+    # Of a namespace there are as many as of the others, or one more or less.
+    is_right = abs(found - want) <= (question.api.part > 1)
+    assert is_right, f"BUG: {name}: {found} pods, want {want}: {status}, {body[:300]!r}"
+    return figures
+
+
+async def measure_other(app: Any, name: str) -> Figures:
+    target, mark, want = OTHERS[name]
+    figures, status, body = await watch(app, scope_of(target, b""), b"", name)
+    assert body.count(mark) == want, f"BUG: {name}: {body.count(mark)}, want {want}: {status}, {body[:300]!r}"
+    return figures
+
+
+async def watch(app: Any, scope: dict[str, Any], form: bytes, name: str) -> tuple[Figures, int, bytes]:
+    """Asks some times, and notes how long the loop did not turn; with the last answer."""
     seconds, turn_ms, cpu_ms = [], 0.0, 0.0
     for _ in range(ROUNDS):
-        scope, form = prepared(question)
         stop = asyncio.Event()
         watcher = asyncio.create_task(longest_hold(stop))
         await asyncio.sleep(0)
         start = time.perf_counter()
-        status, chunks = await ask(app, scope, form)
+        status, chunks = await ask(app, dict(scope), form)
         seconds.append(time.perf_counter() - start)
         stop.set()
         wall, cpu = await watcher
         turn_ms, cpu_ms = max(turn_ms, wall), max(cpu_ms, cpu)
-    body = b"".join(chunks)
-    if question.n_selected is None:
-        assert status == 400, f"BUG: {name}: {status} {body[:200]!r}"
-    else:
-        found, want = question.api.count(body), question.n_selected // question.api.part
-        # Of a namespace there are as many as of the others, or one more or less.
-        is_right = abs(found - want) <= (question.api.part > 1)
-        assert is_right, f"BUG: {name}: {found} pods, want {want}: {status}, {body[:300]!r}"
-    return {
+    figures = {
         f"{name}, ms": min(seconds) * 1e3,
         f"{name}, longest turn of the loop, ms": turn_ms,
         f"{name}, longest turn of the loop, ms of CPU": cpu_ms,
     }
+    return figures, status, b"".join(chunks)
 
 
 def best_ms(work: Callable[[], object]) -> float:
@@ -283,6 +316,8 @@ async def _measure(n_nodes: int) -> Figures:
         gc.freeze()  # as the daemon does with what lives for good
         for name, question in questions(n_nodes * PODS_PER_NODE).items():
             figures |= await measure(secure if question.api.is_secure else plain, question, name)
+        for name in OTHERS:
+            figures |= await measure_other(plain, name)
     return figures
 
 
