@@ -1,8 +1,8 @@
 """Histograms in plain integers: the client library's take a lock for each observation.
 
 In      observations
-Out     samples of Prometheus families of type histogram
-Callers the monitoring of scrape/ and of api/
+Out     samples of Prometheus families of type histogram; whole families with a series for each value of a label
+Callers the monitoring of scrape/ and of api/; api/exposition.py
 Never   writes a bound twice: all histograms of a family share theirs
 """
 
@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import Final, cast
 
+from prometheus_client.core import Metric
 from prometheus_client.samples import Sample
 
 
@@ -66,9 +68,35 @@ class Histogram:
             name: of the family.
         """
         labels = dict(labels)
-        bucket, total, seen = f"{name}_bucket", 0, self._sum
-        for bound, count in zip(self._bounds.texts, tuple(self._counts), strict=True):
-            total += count
+        bucket = f"{name}_bucket"
+        rows, seen = self.cumulative(), self._sum
+        for bound, total in rows:
             yield Sample(bucket, {**labels, "le": bound}, total)
-        yield Sample(f"{name}_count", labels, total)
+        yield Sample(f"{name}_count", labels, rows[-1][1])
         yield Sample(f"{name}_sum", labels, seen)
+
+    @property
+    def sum(self) -> float:
+        """Of all observations."""
+        return self._sum
+
+    def cumulative(self) -> list[tuple[str, int]]:
+        """Return each bound, as an exposition has it, with how many observations it has room for; the last for all."""
+        return list(zip(self._bounds.texts, accumulate(self._counts), strict=True))
+
+
+class HistogramFamily(Metric):
+    """A family with a series for each value of one label.
+
+    Its samples are made as they are read, once. Who writes thousands of series reads `series` instead, and makes none.
+
+    Args:
+        series: values of the label with their histograms, in the order of the exposition.
+    """
+
+    def __init__(self, name: str, documentation: str, label: str, series: Sequence[tuple[str, Histogram]]) -> None:
+        super().__init__(name, documentation, "histogram")
+        self.label = label
+        self.series = series
+        samples = (sample for value, one in series for sample in one.samples(name, {label: value}))
+        self.samples = cast(list[Sample], samples)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from heapfast.histograms import DEFAULT_BOUNDS, Bounds, Histogram, format_bound
+from heapfast.histograms import DEFAULT_BOUNDS, Bounds, Histogram, HistogramFamily, format_bound
 from heapfast.render._freshness import Freshness
 from heapfast.units import NS_PER_SECOND
 
@@ -72,16 +72,16 @@ class MetricsServerMonitor(Collector):
             "[ALPHA] Unix time of the last request to a kubelet, in seconds.",
             labels=("node",),
         )
-        duration = Metric(
+        requests = sorted(self._requests.items())
+        for node, _ in requests:
+            last.add_metric((node,), self._last_request_ns[node] / NS_PER_SECOND)
+        yield last
+        yield HistogramFamily(
             "metrics_server_kubelet_request_duration_seconds",
             "[ALPHA] Time of requests to kubelets, in seconds.",
-            "histogram",
+            "node",
+            requests,
         )
-        for node in sorted(self._requests):
-            last.add_metric((node,), self._last_request_ns[node] / NS_PER_SECOND)
-            duration.samples.extend(self._requests[node].samples(duration.name, {"node": node}))
-        yield last
-        yield duration
         total = CounterMetricFamily(
             "metrics_server_kubelet_request_total", "[ALPHA] Requests to kubelets, by outcome.", labels=("success",)
         )
