@@ -64,7 +64,6 @@ cdef struct table_t:
     uint32_t n_buckets         # a power of two
     uint32_t* free_slot
     uint32_t n_free
-    uint32_t* hash
     uint32_t* parent
     uint8_t* parent_kind
     uint8_t* type
@@ -117,7 +116,7 @@ cdef class Entities:
 
     cdef uint32_t _add(self, int kind, owner_t owner, const char* name, uint32_t len) except? 0xFFFFFFFE
     cdef table_t* _parent(self, int kind, owner_t owner) noexcept
-    cdef void _insert(self, table_t* t, uint32_t slot) noexcept
+    cdef void _insert(self, table_t* t, uint64_t taken) noexcept         # what stands in a bucket
     cdef void _take_out(self, table_t* t, uint32_t slot) noexcept
     cdef void _blank(self, table_t* t, uint32_t slot) noexcept
     cdef int _grow(self, int kind) except -1
