@@ -17,6 +17,7 @@ from bench.micro import k8s_lists
 from bench.micro.exposition import make_body
 from bench.micro.fleet import Fleet, Size
 from bench.micro.index import PODS_PER_APP, cluster
+from bench.work.request import requests
 from heapfast._core import Store
 from heapfast.catalog.keys import Kind
 from heapfast.query._selector import parse_selector
@@ -98,7 +99,8 @@ def selector() -> Run:
 
 
 KERNELS: Final[dict[str, Callable[[], Run]]] = {
-    prepare.__name__: prepare for prepare in (exposition, summary, ingest, close, list_json, list_protobuf, selector)
+    prepare.__name__: prepare
+    for prepare in (exposition, summary, ingest, close, list_json, list_protobuf, selector, requests)
 }
 
 

@@ -40,6 +40,9 @@ cdef object _Event = asyncio.Event
 cdef object _ParserError = httptools.HttpParserError
 cdef object _ParserUpgrade = httptools.HttpParserUpgrade
 cdef Done _DONE = Done()
+cdef list _TEXT_OF_21_BYTES = [
+    (b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"21"), (b"connection", b"close"),
+]
 
 
 cdef class Exchange:
@@ -307,7 +310,10 @@ cdef class Connection:
             self._parser.feed_data(data)
         except _ParserUpgrade:
             pass  # nobody is obliged to follow: the request is answered as if it had asked for nothing else
-        except _ParserError:
+        except _ParserError as error:
+            # What a callback of ours has failed with, if one has: the client's doing, but for what nobody foresaw.
+            if not isinstance(error.__context__, (type(None), UnicodeDecodeError, _ParserError)):
+                _log.error("BUG: a request could not be taken", exc_info=error.__context__)
             self._refuse(400, b"Invalid HTTP request received.")
             return
         if self._is_begun and self._request_timer is None:
@@ -455,10 +461,7 @@ cdef class Connection:
             self.flush()
             self.transport.close()
             return
-        headers = [
-            (b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"21"), (b"connection", b"close"),
-        ]
-        exchange._put({"type": "http.response.start", "status": 500, "headers": headers})
+        exchange._put({"type": "http.response.start", "status": 500, "headers": _TEXT_OF_21_BYTES})
         exchange._put({"type": "http.response.body", "body": b"Internal Server Error"})
 
     cdef answered(self):

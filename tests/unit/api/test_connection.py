@@ -387,6 +387,17 @@ async def test_others_have_a_turn_between_two_requests_that_came_at_once() -> No
     assert {1, 2} <= set(seen)
 
 
+async def test_what_nobody_foresaw_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    client = Client(echo)
+    client.wire.pause_reading = lambda: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+    assert (await client.send(b"GET /\xff HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+    assert caplog.records == []
+    client = Client(echo)
+    client.wire.pause_reading = lambda: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+    assert (await client.send(GET * 2)).startswith(b"HTTP/1.1 400 ")
+    assert ["ZeroDivisionError" in (record.exc_text or "") for record in caplog.records] == [True]
+
+
 async def test_a_connection_asks_its_next_question_from_another_task_too() -> None:
     client = Client(echo)
     await turns(1)
