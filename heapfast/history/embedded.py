@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import logging
 import threading
 from array import array
@@ -20,6 +21,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -50,6 +52,9 @@ ResultT = TypeVar("ResultT")
 
 #: Questions that are answered at the same time; others wait.
 QUERY_THREADS: Final = 2
+
+#: Of a list of names: about 1 ms.
+FETCHED_ROWS: Final = 2_000
 
 #: How soon a question that goes on is interrupted once more.
 INTERRUPT_SECONDS: Final = 0.05
@@ -183,19 +188,25 @@ class EmbeddedBackend:
         return sorted(on_disk.union(await self._memory.list_metrics(entity)))
 
     async def list_entities(self, kind: Kind, parent: Entity | None = None) -> list[str]:
-        def select(cursor: duckdb.DuckDBPyConnection, files: list[HistoryFile]) -> set[str]:
+        def select(cursor: duckdb.DuckDBPyConnection, files: list[HistoryFile]) -> list[str]:
             if not files:
-                return set()
+                return []
             labels = {} if parent is None else parent.labels()
             where, parameters = _where(labels | {"type": Entity(kind).labels()["type"]})
             column = _NAME_COLUMN[kind]
             where = f"{where} AND {column} IS NOT NULL"
-            sql = f"SELECT DISTINCT {column} FROM {_FILES} WHERE {where}"  # noqa: S608 - from our own table
-            return {str(name) for (name,) in cursor.execute(sql, [_paths(files), *parameters]).fetchall()}
+            sql = f"SELECT DISTINCT {column} FROM {_FILES} WHERE {where} ORDER BY 1"  # noqa: S608 - from our own table
+            found = cursor.execute(sql, [_paths(files), *parameters])
+            names: list[str] = []
+            # A slice at a time: whoever makes objects of rows holds the interpreter meanwhile.
+            while rows := found.fetchmany(FETCHED_ROWS):
+                names += [str(name) for (name,) in rows]
+            return names
 
         with self._files.reading(TIME_MIN_NS, TIME_MAX_NS) as files:
             on_disk = await self._ask(files, select)
-        return sorted(on_disk.union(await self._memory.list_entities(kind, parent)))
+        in_memory = await self._memory.list_entities(kind, parent)
+        return await self._in_thread(lambda: _merge_names(on_disk, in_memory))
 
     async def close(self) -> None:
         """Queries that are under way end with their tasks."""
@@ -344,6 +355,11 @@ def connect(folder: Path, options: EmbeddedOptions) -> duckdb.DuckDBPyConnection
     # It would draw one on standard output.
     connection.execute("SET enable_progress_bar = false")
     return connection
+
+
+def _merge_names(*sorted_names: list[str]) -> list[str]:
+    """Each name once, in order."""
+    return [name for name, _ in groupby(heapq.merge(*sorted_names))]
 
 
 def _paths(files: Sequence[HistoryFile]) -> list[str]:
