@@ -63,6 +63,18 @@ def ingest() -> Run:
     return lambda: store.ingest(rows, slot, fleet.timestamp_ns)
 
 
+def ingest_expected() -> Run:
+    """Takes one node's rows of /metrics/resource that name what its last ones named."""
+    store, rows, now_ns = Store(), Rows(), _fleet().timestamp_ns
+    slot = store.put_node("node-0", hostname="node-0", host_id="i-0", labels="zone:a")
+    parse_resource(make_body(30, 2), rows)
+    store.ingest(rows, slot, now_ns)
+    closing = store.swap(now_ns)
+    closing.run()
+    store.commit(closing, now_ns)
+    return lambda: store.ingest(rows, slot, now_ns)
+
+
 def close() -> Run:
     """Closes a batch and packs the one before."""
     fleet, store = _fleet(), Store()
@@ -100,7 +112,7 @@ def selector() -> Run:
 
 KERNELS: Final[dict[str, Callable[[], Run]]] = {
     prepare.__name__: prepare
-    for prepare in (exposition, summary, ingest, close, list_json, list_protobuf, selector, requests)
+    for prepare in (exposition, summary, ingest, ingest_expected, close, list_json, list_protobuf, selector, requests)
 }
 
 
