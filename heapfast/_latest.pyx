@@ -29,6 +29,9 @@ from heapfast.wire._rows cimport row_t
 
 cdef int64_t SECOND_NS = 1_000_000_000
 
+cdef enum:
+    LINE = 64                  # bytes that the cache keeps together
+
 #: A container younger than a resolution, but older than this, gets its rate from its start.
 cdef int64_t FRESH_NS = 10 * SECOND_NS
 
@@ -84,10 +87,10 @@ cdef class Latest:
         for i in range(self.n_pods):
             if self.pod_answer[i].cap:
                 free(self.pod_answer[i].container.many)
-        free(self.pod_answer)
-        free(self.node)
-        free(self.container)
-        free(self.node_answer)
+        release(self.pod_answer)
+        release(self.node)
+        release(self.container)
+        release(self.node_answer)
 
     # -- what comes in ---------------------------------------------------------------------------
 
@@ -357,23 +360,35 @@ cdef class Latest:
         return <int>status, usage.cpu_nanocores, usage.memory_bytes, usage.time_ns, usage.window_ns, containers
 
 
+cdef void release(void* array) noexcept:
+    """Gives back what `grow` has made."""
+    if array != NULL:
+        free((<void**>array - 1)[0])
+
+
 cdef int grow(void** array, uint32_t* n, uint32_t slot, uint32_t cap, size_t width) except -1:
     """Makes room for a slot, all zero; `cap`: what the entity table has room for.
 
     What calloc gives takes no memory before it is written to. Cleared by hand, the room that nobody used yet took up to
     half of all again: with 150,000 pods 2 MiB of 38.
+
+    The first entry begins a line of the cache. What calloc gives is 16 bytes off, and half of what is taken of pods
+    (32 bytes each) lay in two lines, of which the second was waited for.
     """
+    cdef char* block
     cdef void* bigger
     if slot < n[0]:
         return 0
     if cap <= slot:
         cap = slot + 1
-    bigger = calloc(cap, width)
-    if bigger == NULL:
+    block = <char*>calloc(1, cap * width + LINE)
+    if block == NULL:
         raise MemoryError
+    bigger = block + LINE - <size_t>block % LINE
+    (<void**>bigger - 1)[0] = block    # at least 16 bytes before it are ours
     if n[0]:
         memcpy(bigger, array[0], n[0] * width)
-    free(array[0])
+    release(array[0])
     array[0] = bigger
     n[0] = cap
     return 0
