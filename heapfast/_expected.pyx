@@ -111,6 +111,7 @@ cdef class Expected:
         cdef uint32_t i, h, slot
         cdef uint32_t at = 0                # in `now`: what comes next
         cdef uint32_t n_slots = 0           # of the table; 0: it is not made yet
+        cdef uint32_t n_guessed = 0
         self.has_changed = n_rows != now.n
         for i in range(n_rows):
             self.place[i].slot = SLOT_NONE
@@ -137,8 +138,9 @@ cdef class Expected:
                     continue
                 at = self.table[slot] - 1
             self.place[i].slot = now.entry[at].slot
-            self.n_guessed += 1
+            n_guessed += 1
             at += 1
+        self.n_guessed = n_guessed
 
     cdef void _make_table(self, uint32_t n_slots) noexcept nogil:
         cdef uint32_t i, slot
