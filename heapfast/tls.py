@@ -2,7 +2,8 @@
 
 In      PEM, or paths of PEM files
 Out     ssl.SSLContext, TLS 1.2 and up, HTTP/1.1 alone
-Callers kube.access for asking; daemon and serving for serving, the latter exchanging contexts while it does
+Callers kube.access for asking, and scrape/http.py for reading ahead; daemon and serving for serving, the latter
+        exchanging contexts while it does
 Source  spec/heapster-pipeline.md 3.2 for kubelets; spec/heapster-rest.md B9 for client certificates
 Never   asks for a passphrase, or names more of a key than its file
 """
