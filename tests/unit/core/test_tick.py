@@ -126,25 +126,26 @@ def test_a_spare_serves_with_or_without_being_prepared(cluster: Cluster) -> None
     assert cluster.series("memory/usage", Kind.NODE, "n1") == [0, 1, 2, 3]
 
 
-def test_a_prepared_spare_starts_without_samples(cluster: Cluster) -> None:
-    cluster.ingest(node(metrics={"memory/usage": 1}, resources=[resource("filesystem", "/", usage=1)]))
-    spare = cluster.store.make_spare()
-    spare.prepare()
-    closing = cluster.store.swap(cluster.at, spare)
-    closing.run()
-    cluster.store.commit(closing, cluster.at)
-    assert cluster.tick().keys() == ["cluster"]
-
-
-def test_room_that_newcomers_did_not_take_is_no_part_of_a_closed_batch(cluster: Cluster) -> None:
-    """A spare has room for 64 entities more than there are, in each of its columns."""
-    cluster.tick(node(metrics={"memory/usage": 1}))
+def tick_with_spare(cluster: Cluster) -> None:
+    """Closes a batch as the daemon does: the next one has been prepared."""
     spare = cluster.store.make_spare()
     spare.prepare()
     cluster.at += 15 * SECOND_NS
     closing = cluster.store.swap(cluster.at, spare)
     closing.run()
     cluster.store.commit(closing, cluster.at)
+
+
+def test_a_prepared_spare_starts_without_samples(cluster: Cluster) -> None:
+    cluster.ingest(node(metrics={"memory/usage": 1}, resources=[resource("filesystem", "/", usage=1)]))
+    tick_with_spare(cluster)
+    assert cluster.tick().keys() == ["cluster"]
+
+
+def test_room_that_newcomers_did_not_take_is_no_part_of_a_closed_batch(cluster: Cluster) -> None:
+    """A spare has room for 64 entities more than there are, in each of its columns."""
+    cluster.tick(node(metrics={"memory/usage": 1}))
+    tick_with_spare(cluster)
     cluster.ingest(node(metrics={"memory/usage": 2}))
     room = cluster.store.stats()["open_bytes"]
     batch = cluster.tick()
@@ -160,12 +161,7 @@ def test_columns_that_nobody_fills_are_not_made_for_ever(cluster: Cluster) -> No
 
     def tick(*rows: Row) -> int:
         cluster.ingest(*rows)
-        spare = cluster.store.make_spare()
-        spare.prepare()
-        cluster.at += 15 * SECOND_NS
-        closing = cluster.store.swap(cluster.at, spare)
-        closing.run()
-        cluster.store.commit(closing, cluster.at)
+        tick_with_spare(cluster)
         size = cluster.store.stats()["open_bytes"]
         assert isinstance(size, int)
         return size
