@@ -24,6 +24,7 @@ BENCHES: Final = (
     "exposition",
     "wire",
     "store",
+    "ingest",
     "restart",
     "index",
     "rest",

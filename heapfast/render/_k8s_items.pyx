@@ -11,14 +11,9 @@ from libc.stdlib cimport free, realloc
 from heapfast._entities cimport table_t
 from heapfast._extras cimport EXTRA_ACCELERATORS, EXTRA_NETWORK_RX, EXTRA_NETWORK_TX, N_EXTRAS
 from heapfast._latest cimport USAGE_NONE, USAGE_OK, containers_of, pod_answer_t
+from heapfast._prefetch cimport prefetch
 from heapfast._types cimport KIND_NAMESPACE, KIND_NODE, KIND_POD, KIND_POD_CONTAINER
 from heapfast.codec._quantity cimport write_cpu_millicores, write_memory_bytes
-
-cdef extern from *:
-    """
-    #define heapfast_fetch(address) __builtin_prefetch(address)
-    """
-    void fetch "heapfast_fetch"(const void* address) noexcept nogil
 
 # Names are in order, slots are not: each item lies in a dozen places of memory that no cache holds. What leads there
 # is fetched AHEAD items before it is read, in three steps, since each step reads what the former fetched.
@@ -106,17 +101,17 @@ cdef class Items:
 
     cdef void _fetch_tables(self, uint32_t slot) noexcept:
         cdef table_t* t = &self.latest.entities.table[self.roster.kind]
-        fetch(&self.roster.entry[slot])
-        fetch(&t.name[slot])
-        fetch(&t.parent[slot])
+        prefetch(&self.roster.entry[slot])
+        prefetch(&t.name[slot])
+        prefetch(&t.parent[slot])
         if self.roster.kind == KIND_POD and slot < self.latest.n_pods:
-            fetch(&self.latest.pod_answer[slot])
+            prefetch(&self.latest.pod_answer[slot])
 
     cdef void _fetch_texts(self, uint32_t slot) noexcept:
-        fetch(self.roster.entry[slot].labels)
-        fetch(self.latest.entities.table[self.roster.kind].name[slot])
+        prefetch(self.roster.entry[slot].labels)
+        prefetch(self.latest.entities.table[self.roster.kind].name[slot])
         if self.roster.kind == KIND_POD and slot < self.latest.n_pods:
-            fetch(containers_of(&self.latest.pod_answer[slot]))
+            prefetch(containers_of(&self.latest.pod_answer[slot]))
 
     cdef void _fetch_samples(self, uint32_t slot) noexcept:
         cdef const fragment_t* labels = self.roster.entry[slot].labels
@@ -124,16 +119,16 @@ cdef class Items:
         cdef uint32_t i, container
         if labels != NULL:
             # Two lines of 64 bytes are most labels.
-            fetch(labels.protobuf)
-            fetch(labels.protobuf + 64)
-            fetch(labels.json + 64)
+            prefetch(labels.protobuf)
+            prefetch(labels.protobuf + 64)
+            prefetch(labels.json + 64)
         if self.roster.kind == KIND_POD and slot < self.latest.n_pods:
             pod = &self.latest.pod_answer[slot]
             for i in range(min(pod.n, <uint32_t>AHEAD)):
                 container = containers_of(pod)[i]
-                fetch(&self.latest.container[container])
-                fetch(<const char*>&self.latest.container[container] + 64)
-                fetch(&self.latest.entities.table[KIND_POD_CONTAINER].name[container])
+                prefetch(&self.latest.container[container])
+                prefetch(<const char*>&self.latest.container[container] + 64)
+                prefetch(&self.latest.entities.table[KIND_POD_CONTAINER].name[container])
 
     cdef usage_status_t load(self, uint32_t slot, item_t* item) noexcept:
         item.slot = slot

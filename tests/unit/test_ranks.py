@@ -27,6 +27,7 @@ RANKS = (
         "backoff",
         "_build",
         "_types",
+        "_prefetch",
         "_text",
     ),
     ("catalog", "codec"),
