@@ -15,7 +15,7 @@ Never   reads at or beyond `end`, or stops half-way: the first error moves the c
 
 Between next_sample and read_sample a caller who knows the text of all the labels may step over it by itself.
 """
-from heapfast._types cimport int64_t, span_t
+from heapfast._types cimport int64_t, span_t, uint32_t
 
 
 cdef enum exposition_error_t:
@@ -30,6 +30,9 @@ cdef enum exposition_error_t:
     EXPOSITION_TEXT = 8        # NUL, or no UTF-8
     EXPOSITION_EOF = 9         # OpenMetrics only: "# EOF" lacks, or is not the end
 
+cdef enum:
+    N_WORDS = 4                # names of labels that are remembered; a power of two
+
 cdef struct exposition_t:
     const char* start          # borrowed from the caller, as are `at` and `end`
     const char* at
@@ -39,6 +42,8 @@ cdef struct exposition_t:
     char* arena                # borrowed: where the next text with escapes undone goes; never longer than the body
     span_t name                # of the sample at hand; in the body or in the arena, as all text
     span_t bare                # the last name that stood outside quotes: most lines begin as the one before
+    span_t[N_WORDS] word       # names of labels that stood outside quotes, by their place in the line before
+    uint32_t n_labels          # the place of the next one
     bint openmetrics           # OpenMetrics: times are seconds, there may be exemplars, and "# EOF" is the last line
     bint crlf                  # lines may end in CR LF
     bint ended                 # "# EOF" of OpenMetrics was there

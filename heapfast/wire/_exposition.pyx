@@ -15,7 +15,7 @@ from libc.string cimport memchr, memcmp, strlen
 
 from heapfast._types cimport int64_t, span_t, uint32_t, uint64_t
 from heapfast.wire._decimal cimport read_decimal
-from heapfast.wire._scan cimport find_stop, load64, take_digits
+from heapfast.wire._scan cimport BLOCK, find_stop_noting_high, load64, same_mask, take_digits
 from heapfast.wire._text cimport utf8_length
 
 from heapfast.errors import ParseError
@@ -99,20 +99,37 @@ cdef inline const char* skip_word(const char* at, const char* end) noexcept nogi
     return at
 
 
+cdef inline bint is_word_at_cursor(const exposition_t* e, span_t word) noexcept nogil:
+    """Whether a word that stood before the cursor stands there again, and what ended it ends it there, too."""
+    cdef uint32_t all_of_it
+    if word.len == 0 or word.len >= BLOCK or e.end - e.at < BLOCK:
+        return False
+    all_of_it = (<uint32_t> 2 << word.len) - 1
+    return same_mask(e.at, word.ptr) & all_of_it == all_of_it
+
+
 # -- text ------------------------------------------------------------------------------------------
+
+
+cdef inline bint is_plain(uint64_t word) noexcept nogil:
+    """Whether eight bytes are ASCII without NUL."""
+    # A byte of 0x80 and more has its upper bit set; a NUL gets it by borrowing.
+    return ((word - <uint64_t> 0x0101010101010101) | word) & <uint64_t> 0x8080808080808080 == 0
 
 
 cdef bint check_text(exposition_t* e, const char* at, const char* stop) noexcept nogil:
     """Whether all of it is UTF-8 without NUL."""
-    cdef uint64_t word
     cdef int n
     while at < stop:
         if stop - at >= 8:
-            word = load64(at)
-            # A byte of 0x80 and more has its upper bit set; a NUL gets it by borrowing.
-            if ((word - <uint64_t> 0x0101010101010101) | word) & <uint64_t> 0x8080808080808080 == 0:
+            if is_plain(load64(at)):
                 at += 8
                 continue
+        elif stop - e.start >= 8:
+            # The last eight bytes up to `stop`; those before `at` move out, and ones come in behind.
+            n = 8 * <int> (stop - at)
+            if is_plain(load64(stop - 8) >> (64 - n) | <uint64_t> 0x0101010101010101 << n):
+                return True
         n = utf8_length(at, stop)
         if n == 0 or at[0] == 0:
             return fail(e, at, EXPOSITION_TEXT)
@@ -139,12 +156,15 @@ cdef void undo_escapes(exposition_t* e, span_t* text) noexcept nogil:
 cdef bint read_quoted(exposition_t* e, span_t* out) noexcept nogil:
     """Reads the text whose opening quote is at the cursor."""
     cdef bint has_escapes = False
+    cdef bint is_odd = False
     cdef const char* at = e.at + 1
     out.ptr = at
     while True:
-        at = find_stop(at, e.end)
+        at = find_stop_noting_high(at, e.end, &is_odd)
         if at < e.end and at[0] == c'"':
             break
+        # A control character, or what a backslash takes the sense of: NUL may be among them.
+        is_odd = True
         if at < e.end and at[0] == c'\\':
             # What follows a backslash ends nothing, unless it ends the line.
             has_escapes = True
@@ -153,7 +173,7 @@ cdef bint read_quoted(exposition_t* e, span_t* out) noexcept nogil:
             return fail(e, at, EXPOSITION_QUOTE)
         at += 1
     out.len = <uint32_t> (at - out.ptr)
-    if not check_text(e, out.ptr, at):
+    if is_odd and not check_text(e, out.ptr, at):
         return False
     e.at = at + 1
     if has_escapes:
@@ -252,6 +272,7 @@ cdef inline bint scan_name(exposition_t* e) noexcept nogil:
 
 
 cdef void open_exposition(exposition_t* e, const char* text, size_t size, char* arena) noexcept nogil:
+    cdef int i
     e.start = e.at = text
     e.end = text + size
     e.error_at = NULL
@@ -259,6 +280,9 @@ cdef void open_exposition(exposition_t* e, const char* text, size_t size, char* 
     e.arena = arena
     e.name.ptr = e.bare.ptr = NULL
     e.name.len = e.bare.len = 0
+    e.n_labels = 0
+    for i in range(N_WORDS):
+        e.word[i].len = 0
     e.openmetrics = e.crlf = e.ended = False
 
 
@@ -284,8 +308,10 @@ cdef bint next_sample(exposition_t* e) noexcept nogil:
 
 cdef bint next_label(exposition_t* e, bint* inside, label_t* out) noexcept nogil:
     cdef span_t quoted
+    cdef span_t* word
     if not inside[0]:
         e.at += 1
+        e.n_labels = 0
     while True:
         skip_spaces(e)
         if inside[0] and peek(e) == c',':
@@ -312,8 +338,14 @@ cdef bint next_label(exposition_t* e, bint* inside, label_t* out) noexcept nogil
             out.name = quoted
         else:
             out.name.ptr = e.at
-            e.at = skip_word(e.at, e.end)
+            word = &e.word[e.n_labels]
+            if is_word_at_cursor(e, word[0]):
+                e.at += word.len
+            else:
+                e.at = skip_word(e.at, e.end)
             out.name.len = <uint32_t> (e.at - out.name.ptr)
+            word[0] = out.name
+            e.n_labels = (e.n_labels + 1) % N_WORDS
             skip_spaces(e)
         if out.name.len == 0 or peek(e) != c'=':
             return fail(e, e.at, EXPOSITION_LABEL)

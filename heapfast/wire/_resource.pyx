@@ -16,7 +16,9 @@ value is NaN, infinite, negative or beyond int64, costs itself only, and so does
 container is not named. All are counted as bad. Labels are read as such, rather than searched for as text.
 
 A family lists the containers in the order of the family before. So the text between the braces is first compared with
-that of the row behind the last one: where it is the same, no label is scanned and no name is hashed.
+that of the row behind the last one: where it is the same, no label is scanned and no name is hashed. Families that are
+passed over, such as those of pods, list who they are about in one order, too: what was well-formed in one of them is so
+in the next.
 """
 import os
 
@@ -65,6 +67,7 @@ cdef enum:
     NODE_ROW = 0
     FIRST_CONTAINER = 1
     FIRST_SEEN = 64            # rows that there is room for at first
+    PASSED_LINES = 256         # of a family that is passed over, whose labels are remembered: more pods than most nodes
     NS_PER_MS = 1000000
 
 cdef double NS_PER_SECOND = 1e9
@@ -91,7 +94,12 @@ cdef struct reader_t:
     uint32_t n_slots           # of the table; a power of two, more than twice the rows
     uint32_t cap_seen
     uint32_t expected          # row that the next line is most likely about
+    span_t[PASSED_LINES] passed    # labels that no row has, by the line of their family; as in seen_t
+    uint32_t n_passed          # of these there are
+    uint32_t line              # that the next of these is most likely on
     int64_t requested_ns       # time of samples that state none
+    const char* name           # of the family at hand, in the body; NULL before the first
+    family_t family
     bint wants_swap
     bint no_memory
 
@@ -206,14 +214,35 @@ cdef uint32_t find_row(reader_t* r, Rows rows, const labels_t* labels, span_t te
     return i
 
 
-cdef inline bint is_expected(const reader_t* r, Rows rows) noexcept nogil:
-    """Whether the labels at the cursor are those of the expected row."""
-    cdef span_t text
-    if r.expected >= rows.n_rows:
-        return False
-    text = r.seen[r.expected].text
+cdef inline bint is_at_cursor(const reader_t* r, span_t text) noexcept nogil:
     return (text.len != 0 and text.len < <size_t> (r.text.end - r.text.at)
             and memcmp(r.text.at, text.ptr, text.len) == 0)
+
+
+cdef inline bint is_expected(const reader_t* r, Rows rows) noexcept nogil:
+    """Whether the labels at the cursor are those of the expected row."""
+    return r.expected < rows.n_rows and is_at_cursor(r, r.seen[r.expected].text)
+
+
+cdef inline void begin_family(reader_t* r, span_t name) noexcept nogil:
+    """Each begins with the first container again."""
+    r.name = name.ptr
+    r.family = family_of(name, r.wants_swap)
+    r.expected = FIRST_CONTAINER
+    r.line = 0
+
+
+cdef inline void step_over_passed(reader_t* r) noexcept nogil:
+    """Steps over labels that no row has, and that were well-formed on the same line of another family."""
+    if r.line < r.n_passed and is_at_cursor(r, r.passed[r.line]):
+        r.text.at += r.passed[r.line].len
+
+
+cdef inline void note_passed(reader_t* r, span_t text) noexcept nogil:
+    if r.line < PASSED_LINES:
+        r.passed[r.line] = text
+        r.line = r.line + 1
+        r.n_passed = max(r.n_passed, r.line)
 
 
 # -- samples ---------------------------------------------------------------------------------------
@@ -255,8 +284,6 @@ cdef inline bint keep_sample(
 cdef void read_lines(reader_t* r, Rows rows) noexcept nogil:
     cdef:
         exposition_t* e = &r.text
-        const char* known = NULL
-        family_t family = FAMILY_OTHER
         const char* start
         labels_t labels
         sample_t sample
@@ -267,28 +294,31 @@ cdef void read_lines(reader_t* r, Rows rows) noexcept nogil:
         row = ROW_NONE
         labels = no_labels()
         text.ptr = start
+        if e.name.len and e.name.ptr != r.name:
+            begin_family(r, e.name)
         if e.at < e.end and e.at[0] == c'{':
-            if e.name.ptr != known:
-                # Each family begins with the first container again.
-                r.expected = FIRST_CONTAINER
             if e.name.len and is_expected(r, rows):
                 row = r.expected
                 e.at += r.seen[row].text.len
             else:
-                read_labels(r, &labels)
+                if e.name.len and r.family == FAMILY_OTHER:
+                    step_over_passed(r)
+                if e.at == start:
+                    read_labels(r, &labels)
         # What has its name among its labels is too rare to be expected.
         text.len = <uint32_t> (e.at - start) if e.name.ptr == e.bare.ptr else 0
         start = e.at
         if not read_sample(e, &sample):
             return
-        if e.name.ptr != known:
-            known = e.name.ptr
-            family = family_of(e.name, r.wants_swap)
+        if e.name.ptr != r.name:
+            begin_family(r, e.name)
         if row != ROW_NONE:
             r.expected = row + 1
-        if family == FAMILY_OTHER:
+        elif r.family == FAMILY_OTHER:
+            note_passed(r, text)
+        if r.family == FAMILY_OTHER:
             continue
-        if family == FAMILY_NODE_CPU or family == FAMILY_NODE_MEMORY or family == FAMILY_NODE_SWAP:
+        if r.family == FAMILY_NODE_CPU or r.family == FAMILY_NODE_MEMORY or r.family == FAMILY_NODE_SWAP:
             row = NODE_ROW
         elif row == ROW_NONE:
             # A container may have an empty name, but not none.
@@ -296,13 +326,13 @@ cdef void read_lines(reader_t* r, Rows rows) noexcept nogil:
                 rows.note_bad(offset_of(e, start))
                 continue
             # Swap alone makes nobody a container that has metrics.
-            row = find_row(r, rows, &labels, text, family != FAMILY_CONTAINER_SWAP)
+            row = find_row(r, rows, &labels, text, r.family != FAMILY_CONTAINER_SWAP)
             if row == ROW_NONE and r.no_memory:
                 return
             if row == ROW_NONE:
                 continue
             r.expected = row + 1
-        if not keep_sample(r, &rows.row[row], family, &sample):
+        if not keep_sample(r, &rows.row[row], r.family, &sample):
             rows.note_bad(offset_of(e, start))
 
 
@@ -331,6 +361,9 @@ def parse_resource(body not None, Rows rows not None, int64_t requested_ns=TIME_
     r.table = NULL
     r.n_slots = r.cap_seen = 0
     r.expected = FIRST_CONTAINER
+    r.n_passed = r.line = 0
+    r.name = NULL
+    r.family = FAMILY_OTHER
     r.requested_ns = requested_ns
     r.wants_swap = wants_swap
     r.no_memory = False

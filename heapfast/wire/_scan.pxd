@@ -32,6 +32,15 @@ cdef extern from *:
             _mm_cmpeq_epi8(_mm_min_epu8(b, _mm_set1_epi8(0x1F)), b));
         return (uint32_t) _mm_movemask_epi8(stop);
     }
+
+    static inline uint32_t heapfast_high_mask(const char* at) {
+        return (uint32_t) _mm_movemask_epi8(_mm_loadu_si128((const __m128i*) at));
+    }
+
+    static inline uint32_t heapfast_same_mask(const char* a, const char* b) {
+        return (uint32_t) _mm_movemask_epi8(
+            _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i*) a), _mm_loadu_si128((const __m128i*) b)));
+    }
     #else
     static inline uint32_t heapfast_ink_mask(const char* at) {
         uint32_t mask = 0;
@@ -44,6 +53,20 @@ cdef extern from *:
         uint32_t mask = 0;
         for (int i = 0; i < 16; i++)
             mask |= (uint32_t) (at[i] == '"' || at[i] == '\\\\' || (unsigned char) at[i] < 0x20) << i;
+        return mask;
+    }
+
+    static inline uint32_t heapfast_high_mask(const char* at) {
+        uint32_t mask = 0;
+        for (int i = 0; i < 16; i++)
+            mask |= (uint32_t) ((unsigned char) at[i] >> 7) << i;
+        return mask;
+    }
+
+    static inline uint32_t heapfast_same_mask(const char* a, const char* b) {
+        uint32_t mask = 0;
+        for (int i = 0; i < 16; i++)
+            mask |= (uint32_t) (a[i] == b[i]) << i;
         return mask;
     }
     #endif
@@ -65,6 +88,10 @@ cdef extern from *:
     uint32_t ink_mask "heapfast_ink_mask"(const char* at) noexcept nogil
     # Bit i: byte i ends or breaks a string: quote, backslash, control character. Reads 16 bytes.
     uint32_t stop_mask "heapfast_stop_mask"(const char* at) noexcept nogil
+    # Bit i: byte i is 0x80 or more. Reads 16 bytes.
+    uint32_t high_mask "heapfast_high_mask"(const char* at) noexcept nogil
+    # Bit i: byte i is the same in both. Reads 16 bytes of each.
+    uint32_t same_mask "heapfast_same_mask"(const char* a, const char* b) noexcept nogil
     uint64_t load64 "heapfast_load64"(const char* at) noexcept nogil
     const uint64_t* power_of_10 "heapfast_power_of_10"
     int lowest_bit "__builtin_ctz"(unsigned int mask) noexcept nogil
@@ -100,6 +127,27 @@ cdef inline const char* find_stop(const char* at, const char* end) noexcept nogi
             return at + lowest_bit(stops)
         at += BLOCK
     while at < end and <uint8_t> at[0] >= 0x20 and at[0] != c'"' and at[0] != c'\\':
+        at += 1
+    return at
+
+
+# The same; *high says whether a byte of 0x80 and more comes before it, and stays as it is where none does.
+cdef inline const char* find_stop_noting_high(const char* at, const char* end, bint* high) noexcept nogil:
+    cdef uint32_t stops, highs
+    while end - at >= BLOCK:
+        stops = stop_mask(at)
+        highs = high_mask(at)
+        if stops:
+            # Only what comes before the lowest bit that is set.
+            if highs & ~stops & (stops - 1):
+                high[0] = True
+            return at + lowest_bit(stops)
+        if highs:
+            high[0] = True
+        at += BLOCK
+    while at < end and <uint8_t> at[0] >= 0x20 and at[0] != c'"' and at[0] != c'\\':
+        if <uint8_t> at[0] >= 0x80:
+            high[0] = True
         at += 1
     return at
 

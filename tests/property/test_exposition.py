@@ -130,10 +130,38 @@ PIECES = st.sampled_from(
 )
 
 
+#: Names of labels that begin as others do, some longer than what is compared at once; one of them is none.
+ALIKE = st.sampled_from(["a", "ab", "a1", "a_b", "pod", "pods", "n" * 14, "n" * 15, "n" * 16, "n" * 17, "1a"])
+ALIKE_LABELS = st.builds('{}{}={}"{}"'.format, ALIKE, BLANKS, BLANKS, st.sampled_from(["", "a", "x" * 20]))
+ALIKE_LINES = st.lists(ALIKE_LABELS, max_size=6).map(lambda labels: f"a{{{','.join(labels)}}} 1")
+
+#: Text that is read many bytes at a time, with something odd wherever it may be.
+ODD = st.sampled_from([b"", b"\0", b"\x1f", b"\x7f", b"\xc3\xa9", b"\xc3", b"\xff", b"\\n", b"\\\0", b"\\\xff", b"\t"])
+ODD_TEXTS = st.lists(st.builds(lambda n, odd: b"x" * n + odd, st.integers(0, 20), ODD), max_size=3).map(b"".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(ALIKE_LINES, max_size=4).map("\n".join), st.integers(0, 20))
+def test_names_of_labels_that_look_alike_agree_with_their_twin(text: str, behind: int) -> None:
+    agree_on((text + "\n" * behind).encode(), openmetrics=False)
+
+
+@settings(max_examples=500, deadline=None)
+@given(ODD_TEXTS, st.integers(0, 20))
+@example(b"xxxxxxx\0", 0)
+@example(b"\xff", 0)
+def test_odd_bytes_in_text_agree_with_their_twin(text: bytes, behind: int) -> None:
+    agree_on(b'{"a",b="' + text + b'"} 1' + b"\n" * behind, openmetrics=False)
+    agree_on(b"#" + text + b"\n" * behind, openmetrics=False)
+
+
 @settings(max_examples=1500, deadline=None)
 @given(st.lists(PIECES, max_size=14).map("".join), st.booleans())
 def test_scanner_agrees_with_its_twin(text: str, openmetrics: bool) -> None:
-    raw = text.encode()
+    agree_on(text.encode(), openmetrics=openmetrics)
+
+
+def agree_on(raw: bytes, *, openmetrics: bool) -> None:
     found = outcome(parse_exposition, raw, openmetrics)
     want = outcome(naive_exposition.parse_exposition, raw, openmetrics)
     if isinstance(found, ParseError) and isinstance(want, ParseError):
@@ -161,7 +189,7 @@ def one_of_few(*texts: str) -> Text:
 FAMILIES = one_of_few(
     "container_cpu_usage_seconds_total", "container_memory_working_set_bytes", "container_start_time_seconds",
     "node_cpu_usage_seconds_total", "node_memory_working_set_bytes", "container_swap_usage_bytes",
-    "node_swap_usage_bytes", "other",
+    "node_swap_usage_bytes", "other", "another",
 )  # fmt: skip
 FEW = one_of_few("a", "a", "b", "ab", "", "c\\\\", "é")
 CONTAINERS = st.one_of(
