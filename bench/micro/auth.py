@@ -22,6 +22,7 @@ from heapfast.api.params import parse_query
 from heapfast.auth.access_review import AccessReviewer
 from heapfast.auth.attributes import AttributeReader, QueryParsers
 from heapfast.auth.chain import Asked, AuthChain
+from heapfast.auth.crowds import CROWD
 from heapfast.auth.monitoring import AuthMonitoring
 from heapfast.auth.refusals import Forbidden, Unauthenticated
 from heapfast.auth.token_review import TokenReviewer
@@ -38,6 +39,7 @@ BUDGETS = {
     f"{caller}, us of CPU": at_most(10.0)
     for caller in (
         "autoscaler through the front proxy",
+        "one of many autoscalers",
         "client certificate",
         "bearer token of 900 bytes",
         "anonymous probe",
@@ -138,6 +140,11 @@ def callers(client_ca: Authority, proxy_ca: Authority) -> list[tuple[str, Asked,
     ]
 
 
+def crowd(asked: Asked) -> list[Asked]:
+    """As many others, in other namespaces, as it takes for all to be permitted as one list, and one that is."""
+    return [asked._replace(path=asked.path.replace("shop", f"shop-{place}")) for place in range(CROWD * CROWD + 1)]
+
+
 def fresh(asked: Asked) -> Asked:
     """The same request as another one: nothing of it has been hashed before, but its connection's certificate."""
 
@@ -167,7 +174,11 @@ async def _measure(decisions: int) -> Figures:
     figures: Figures = {}
     client_ca, proxy_ca = Authority("client-ca"), Authority("front-proxy-ca")
     chain = build_chain(client_ca, proxy_ca)
-    for name, asked, refusal in callers(client_ca, proxy_ca):
+    rows = callers(client_ca, proxy_ca)
+    # By another name, so that the first row's permission is none of theirs.
+    many = rows[0][1]._replace(headers=tuple((name, value.replace(b"kube-system", b"load")) for name, value in PROXIED))
+    await decide(chain, crowd(many))
+    for name, asked, refusal in [*rows, ("one of many autoscalers", many, None)]:
         decided = await decide(chain, [asked, asked])
         assert decided is refusal, f"{name}: {decided}, want {refusal}"
         best = float("inf")

@@ -5,6 +5,9 @@ Out     nothing when they may; Forbidden or Undecided otherwise
 Callers chain.py
 Source  spec/metrics-k8s-io.md 11.3; recorded answers `auth/policy`, `auth/answers`, `auth/cache`, `auth/failing`
 Never   lets a request pass because something failed
+
+A caller who asks for many parts of a list within a short time, as autoscalers do, one for each, is asked about with the
+whole list, and where that is allowed, its parts are (crowds.py).
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Protocol
 
 from heapfast.auth.attributes import Attributes, Condition
+from heapfast.auth.crowds import Crowds
 from heapfast.auth.identity import MASTERS_GROUP, User
 from heapfast.auth.monitoring import AuthMonitoring
 from heapfast.auth.refusals import Forbidden, Undecided
@@ -73,6 +77,9 @@ class AccessReviewer:
             clock=clock,
             max_entries=max_entries,
         )
+        self._crowds: Crowds[tuple[User, Attributes]] = Crowds(
+            authorized_ttl_seconds, clock=clock, max_entries=max_entries
+        )
 
     def is_open(self, attributes: Attributes) -> bool:
         """Whether the request is about a path that everybody may ask for."""
@@ -90,10 +97,7 @@ class AccessReviewer:
         if MASTERS_GROUP in user.groups or self.is_open(attributes):
             self._monitoring.decided("allowed")
             return
-        key = (user, attributes)
-        answer = self._cache.find(key)
-        if answer is None:
-            answer = await self._find_answer(key)
+        answer = await self._find_answer(user, attributes)
         if not answer.allowed:
             self._monitoring.decided("denied")
             raise Forbidden(user, attributes, answer.reason)
@@ -103,7 +107,30 @@ class AccessReviewer:
         """Give up what is under way."""
         await self._cache.close()
 
-    async def _find_answer(self, key: tuple[User, Attributes]) -> AccessAnswer:
+    async def _find_answer(self, user: User, attributes: Attributes) -> AccessAnswer:
+        """The answer to this question, or to a wider one that allows this one, too."""
+        key = (user, attributes)
+        answer = self._cache.find(key)
+        if answer is not None:
+            return answer
+        wider = [(user, wide) for wide in attributes.wider()]
+        for wide in self._crowds.of(wider):
+            answer = self._cache.find(wide)
+            if answer is None:
+                answer = await self._review_once(wide)
+                if answer.allowed:
+                    self._crowds.add([wide])
+                else:
+                    self._crowds.disperse(wide)
+            if answer.allowed:
+                return answer
+        answer = await self._review_once(key)
+        if answer.allowed:
+            self._crowds.add(wider)
+        return answer
+
+    async def _review_once(self, key: tuple[User, Attributes]) -> AccessAnswer:
+        """The API server's answer; whoever asks the same meanwhile waits for it, too."""
         keep = key[1].size() <= MAX_KEPT_ATTRIBUTES
         try:
             return await self._cache.ask(key, lambda: self._ask(*key), keep=keep)

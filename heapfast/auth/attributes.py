@@ -77,6 +77,20 @@ class Attributes(NamedTuple):
         where = f" in namespace {self.namespace!r}" if self.namespace else ""
         return f"{self.verb} {self.group}/{self.version} {self.resource!r} {self.name!r}{where}"
 
+    def wider(self) -> list[Attributes]:
+        """Lists that show all that this one does, each more than the one before; none of what is no list.
+
+        They have no path: reviews of resources do not state one.
+        """
+        if not self.is_resource or self.verb != "list":
+            return []
+        wider = []
+        if self.labels or self.fields:
+            wider.append(self._replace(path="", name="", labels=(), fields=()))
+        if self.namespace:
+            wider.append(self._replace(path="", namespace="", name="", labels=(), fields=()))
+        return wider
+
     def size(self) -> int:
         """Characters of all texts together."""
         texts = sum(len(member) for member in self if isinstance(member, str))

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from heapfast.auth.access_review import MAX_KEPT_ATTRIBUTES, AccessReviewer, review_spec
 from heapfast.auth.attributes import Attributes, Condition
+from heapfast.auth.crowds import CROWD
 from heapfast.auth.identity import ANONYMOUS, User
 from heapfast.auth.monitoring import AuthMonitoring
 from heapfast.auth.refusals import Forbidden, Undecided
@@ -38,8 +39,8 @@ class Reviews:
 class Authorizer:
     """A reviewer with its server, clock and counters."""
 
-    def __init__(self, answer: AccessStatus | KubeError, **options: Any) -> None:
-        self.reviews = Reviews(answer)
+    def __init__(self, answer: AccessStatus | KubeError | Reviews, **options: Any) -> None:
+        self.reviews = answer if isinstance(answer, Reviews) else Reviews(answer)
         self.clock = ManualClock()
         self.registry = CollectorRegistry()
         self.reviewer = AccessReviewer(
@@ -184,6 +185,140 @@ async def test_no_question_is_answered_with_the_answer_to_another() -> None:
         assert len(authorizer.reviews.specs) == number
     specs = authorizer.reviews.specs
     assert all(specs.count(spec) == 1 for spec in specs)
+
+
+def selected(number: int, namespace: str = "default") -> Attributes:
+    """A list of one workload's pods, as its autoscaler asks for it."""
+    return PODS._replace(namespace=namespace, labels=(Condition("app", "In", (f"web-{number}",)),))
+
+
+def asked(authorizer: Authorizer) -> list[str]:
+    """What the server was asked about, and forgets that it was: a namespace, and the selected app."""
+    texts = []
+    for spec in authorizer.reviews.specs:
+        about = spec["resourceAttributes"]
+        conditions = about.get("labelSelector", {"requirements": []})["requirements"]
+        texts.append("/".join([about.get("namespace", "all"), *(value for c in conditions for value in c["values"])]))
+    authorizer.reviews.specs.clear()
+    return texts
+
+
+async def crowd(authorizer: Authorizer, count: int = CROWD, namespace: str = "default") -> None:
+    """Others ask first."""
+    for number in range(count):
+        await authorizer.decide(ALICE, selected(number, namespace))
+    assert asked(authorizer) == [f"{namespace}/web-{number}" for number in range(count)]
+
+
+async def test_many_selectors_are_reviewed_as_their_whole_list() -> None:
+    authorizer = Authorizer(AccessStatus(allowed=True))
+    await crowd(authorizer)
+    for number in range(CROWD, CROWD + 20):
+        assert await authorizer.decide(ALICE, selected(number)) == "allowed"
+    assert asked(authorizer) == ["default"]
+
+
+async def test_a_crowd_that_goes_on_asks_once_in_the_time_of_a_permission() -> None:
+    authorizer = Authorizer(AccessStatus(allowed=True))
+    await crowd(authorizer)
+    for second in range(60):
+        assert await authorizer.decide(ALICE, selected(second % 15 + 10)) == "allowed"
+        authorizer.clock.advance(1)
+    assert asked(authorizer) == ["default"] * 6
+
+
+async def test_a_permission_that_was_taken_away_ends_with_its_time_for_a_crowd_too() -> None:
+    authorizer = Authorizer(AccessStatus(allowed=True))
+    await crowd(authorizer)
+    assert await authorizer.decide(ALICE, selected(7)) == "allowed"
+    authorizer.reviews.answer = AccessStatus(reason="no rule")
+    authorizer.clock.advance(9.99)
+    assert await authorizer.decide(ALICE, selected(8)) == "allowed"
+    authorizer.clock.advance(0.01)
+    assert await authorizer.decide(ALICE, selected(8)) == "forbidden: no rule"
+
+
+async def test_selectors_of_many_namespaces_are_reviewed_as_the_list_of_all() -> None:
+    authorizer = Authorizer(AccessStatus(allowed=True))
+    for number in range(CROWD * CROWD):
+        await crowd(authorizer, 1, f"ns-{number}")
+    for number in range(40):
+        assert await authorizer.decide(ALICE, selected(number, f"ns-{number + 20}")) == "allowed"
+        assert await authorizer.decide(ALICE, PODS._replace(namespace=f"ns-{number + 20}")) == "allowed"
+    assert asked(authorizer) == ["all"]
+
+
+class Webhook(Reviews):
+    """An API server that allows what it is told to, by the texts of `asked`."""
+
+    def __init__(self, denied: set[str]) -> None:
+        super().__init__(AccessStatus())
+        self.denied = denied
+
+    async def review(self, spec: dict[str, Any]) -> AccessStatus:
+        about = spec["resourceAttributes"]
+        text = about.get("namespace", "all") + ("/x" if "labelSelector" in about else "")
+        self.answer = AccessStatus(allowed=text not in self.denied)
+        return await super().review(spec)
+
+
+async def test_who_may_not_see_the_whole_list_is_asked_about_one_by_one() -> None:
+    authorizer = Authorizer(Webhook({"default", "all"}))
+    await crowd(authorizer)
+    for number in range(10, 10 + CROWD + 2):
+        assert await authorizer.decide(ALICE, selected(number)) == "allowed"
+    apps = [f"default/web-{number}" for number in range(10, 10 + CROWD + 2)]
+    assert asked(authorizer) == ["default", *apps]
+    # The whole list again after as many as at first, and once what was said of it has had its time.
+    authorizer.clock.advance(10)
+    assert await authorizer.decide(ALICE, selected(99)) == "allowed"
+    assert asked(authorizer) == ["default", "default/web-99"]
+
+
+async def test_who_may_see_one_namespace_is_asked_about_with_it() -> None:
+    authorizer = Authorizer(Webhook({"all"}))
+    await crowd(authorizer)
+    for number in range(10, 70):
+        assert await authorizer.decide(ALICE, selected(number)) == "allowed"
+        authorizer.clock.advance(0.5)
+    assert asked(authorizer) == ["default"] * 3
+
+
+async def test_the_refused_are_no_crowd() -> None:
+    authorizer = Authorizer(AccessStatus())
+    await crowd(authorizer, 3 * CROWD)
+
+
+async def test_a_crowd_is_one_of_the_same_caller_in_the_same_place() -> None:
+    authorizer = Authorizer(AccessStatus(allowed=True))
+    await crowd(authorizer)
+    for user, attributes in (
+        (ALICE._replace(name="bob"), selected(7)),
+        (ALICE, selected(7, "kube-system")),
+        (ALICE, selected(7)._replace(verb="watch")),
+        (ALICE, selected(7)._replace(resource="nodes")),
+    ):
+        authorizer.reviews.specs.clear()
+        assert await authorizer.decide(user, attributes) == "allowed"
+        assert "labelSelector" in authorizer.reviews.specs[0]["resourceAttributes"]
+
+
+async def test_a_crowd_that_went_away_is_none() -> None:
+    authorizer = Authorizer(AccessStatus(allowed=True))
+    await crowd(authorizer)
+    authorizer.clock.advance(20)
+    await crowd(authorizer)
+
+
+async def test_without_a_cache_every_selector_is_reviewed() -> None:
+    await crowd(Authorizer(AccessStatus(allowed=True), authorized_ttl_seconds=0), 3 * CROWD)
+
+
+async def test_a_failure_of_the_wide_review_is_no_permission() -> None:
+    authorizer = Authorizer(AccessStatus(allowed=True))
+    await crowd(authorizer)
+    authorizer.reviews.answer = KubeError("x", reason="connect")
+    assert (await authorizer.decide(ALICE, selected(9))).startswith("undecided")
 
 
 @pytest.mark.parametrize(("size", "n_asked"), [(MAX_KEPT_ATTRIBUTES, 1), (MAX_KEPT_ATTRIBUTES + 1, 2)])

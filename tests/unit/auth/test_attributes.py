@@ -171,6 +171,27 @@ def test_the_size_is_that_of_all_texts() -> None:
     assert attributes.size() == len("list/pgv1rsnm") + len("keyaab") + len("fx")
 
 
+_APP = (Condition("app", "In", ("x",)),)
+_NAME = (Condition("metadata.name", "In", ("m",)),)
+_LIST = Attributes("list", "/p", True, "g", "v1", "r", namespace="n")
+_NAMESPACE, _ALL = _LIST._replace(path=""), _LIST._replace(path="", namespace="")
+_WIDER = [
+    ("labels", _LIST._replace(labels=_APP), [_NAMESPACE, _ALL]),
+    ("fields, and the name in them", _LIST._replace(fields=_NAME, name="m"), [_NAMESPACE, _ALL]),
+    ("a namespace", _LIST, [_ALL]),
+    ("labels of all namespaces", _LIST._replace(namespace="", labels=_APP), [_ALL]),
+    ("everything", _LIST._replace(namespace=""), []),
+    ("one object", _LIST._replace(verb="get", name="m"), []),
+    ("a watch", _LIST._replace(verb="watch", labels=_APP), []),
+    ("a path, by a method of that name", Attributes("list", "/p"), []),
+]
+
+
+@pytest.mark.parametrize(("attributes", "wider"), [row[1:] for row in _WIDER], ids=[row[0] for row in _WIDER])
+def test_a_list_is_part_of_wider_ones(attributes: Attributes, wider: list[Attributes]) -> None:
+    assert attributes.wider() == wider
+
+
 def test_requests_are_told_apart_though_they_are_remembered() -> None:
     reader = AttributeReader(PARSERS)
     long = b"labelSelector=app%3D" + b"x" * MAX_REMEMBERED_BYTES
