@@ -25,8 +25,6 @@ EXTENSIONS = [
     "heapfast.codec._duration",
     "heapfast.codec._percent",
     # 2: sockets -> bytes
-    "heapfast.scrape._openssl",
-    "heapfast.scrape._stream",
     "heapfast.scrape._response",
     "heapfast.scrape._rhythm",
     # 3: bytes -> rows
@@ -42,6 +40,7 @@ EXTENSIONS = [
     "heapfast._metrics",
     "heapfast._ledger",
     "heapfast._batch",
+    "heapfast._name_list",
     "heapfast._kernels",
     "heapfast._pack",
     "heapfast._ring",

@@ -30,6 +30,7 @@ BENCHES: Final = (
     "rest",
     "selectors",
     "lists",
+    "names",
     "k8s_lists",
     "sinks",
     "query",

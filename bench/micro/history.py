@@ -14,7 +14,6 @@ import asyncio
 import gc
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ProcessPoolExecutor
@@ -30,6 +29,7 @@ from prometheus_client import CollectorRegistry
 from bench.figures import Figures, Scale, at_most, main
 from bench.micro.fleet import RESOLUTION_S, Size
 from bench.micro.store import Ticker
+from bench.micro.turns import watched
 from heapfast._core import Store
 from heapfast.catalog.keys import Kind
 from heapfast.catalog.metrics import BY_NAME
@@ -144,43 +144,15 @@ def measure_hours(size: Size) -> Figures:
         }
 
 
-def waited_ms(thread: int) -> float:
-    """How long a thread has waited for a core, so far."""
-    return int(Path(f"/proc/self/task/{thread}/schedstat").read_bytes().split()[1]) / 1e6
-
-
 async def beside(name: str, work: Coroutine[Any, Any, object]) -> Figures:
-    """The longest turn of a loop while something is done in threads, and for how much of a turn the process held it.
-
-    On a busy machine a turn is long because the loop waits for a core, or a thread that has the interpreter does. What
-    is held is what is left without the loop's own wait, and no more than the CPU that the process took in that time.
-    """
-    own = threading.get_native_id()
-    longest = held = 0.0
-    is_over = False
-
-    async def turn() -> None:
-        nonlocal longest, held
-        while not is_over:
-            waited, cpu, start = waited_ms(own), time.process_time(), time.perf_counter()
-            await asyncio.sleep(0.001)
-            late = (time.perf_counter() - start) * 1e3 - 1
-            longest = max(longest, late)
-            if late > held:
-                used = (time.process_time() - cpu) * 1e3
-                held = max(held, min(used, late - (waited_ms(own) - waited)))
-
-    turning = asyncio.create_task(turn())
-    await asyncio.sleep(0)
+    """Figures of the loop while something is done in threads."""
     start = time.perf_counter()
-    await work
-    seconds = time.perf_counter() - start
-    is_over = True
-    await turning
+    async with watched() as turns:
+        await work
     return {
-        f"loop beside {name}: longest turn, ms": longest,
-        f"loop beside {name}: held, ms": held,
-        f"loop beside {name}: s": seconds,
+        f"loop beside {name}: longest turn, ms": turns.longest_ms,
+        f"loop beside {name}: held, ms": turns.held_ms,
+        f"loop beside {name}: s": time.perf_counter() - start,
     }
 
 

@@ -5,9 +5,6 @@ Out     milliseconds to parse 20,000 values; of each question milliseconds, and 
 Callers `python -m bench.micro.selectors [NODES]`, bench/micro/command.py
 Source  issue 5: the loop never held more than 5 ms; a head has 64 KB, a form 256 KB
 Never   counts time before the answers were counted
-
-Time on the wall counts the wait for threads that run Python, and on a busy machine what others did; CPU is the loop's
-own.
 """
 
 from __future__ import annotations
@@ -26,7 +23,7 @@ from urllib.parse import quote_plus
 import uvloop
 
 from bench.figures import Figures, Scale, at_most, main
-from bench.micro.lists import longest_hold
+from bench.micro.turns import watched
 from heapfast._core import Store
 from heapfast.api.app import create_app
 from heapfast.api.secure_app import create_secure_app
@@ -136,7 +133,7 @@ PARSING = "20,000 values parsed, ms"
 
 BUDGETS = {
     PARSING: at_most(2.0),
-    **{f"{name}, longest turn of the loop, ms of CPU": at_most(5.0) for name in (*NAMES, *OTHERS)},
+    **{f"{name}, loop held, ms": at_most(5.0) for name in (*NAMES, *OTHERS)},
 }
 
 
@@ -272,21 +269,18 @@ async def measure_other(app: Any, name: str) -> Figures:
 
 async def watch(app: Any, scope: dict[str, Any], form: bytes, name: str) -> tuple[Figures, int, bytes]:
     """Asks some times, and notes how long the loop did not turn; with the last answer."""
-    seconds, turn_ms, cpu_ms = [], 0.0, 0.0
-    for _ in range(ROUNDS):
-        stop = asyncio.Event()
-        watcher = asyncio.create_task(longest_hold(stop))
-        await asyncio.sleep(0)
-        start = time.perf_counter()
-        status, chunks = await ask(app, dict(scope), form)
-        seconds.append(time.perf_counter() - start)
-        stop.set()
-        wall, cpu = await watcher
-        turn_ms, cpu_ms = max(turn_ms, wall), max(cpu_ms, cpu)
+    seconds = []
+    async with watched() as turns:
+        for _ in range(ROUNDS):
+            turns.begin_round()
+            start = time.perf_counter()
+            status, chunks = await ask(app, dict(scope), form)
+            seconds.append(time.perf_counter() - start)
     figures = {
         f"{name}, ms": min(seconds) * 1e3,
-        f"{name}, longest turn of the loop, ms": turn_ms,
-        f"{name}, longest turn of the loop, ms of CPU": cpu_ms,
+        f"{name}, longest turn of the loop, ms": turns.longest_ms,
+        f"{name}, longest turn of the loop, ms of CPU": turns.cpu_ms,
+        f"{name}, loop held, ms": turns.held_ms,
     }
     return figures, status, b"".join(chunks)
 

@@ -1,7 +1,7 @@
 """What every store of history can be asked, and how it answers.
 
 In      Entity, RawQuery, AggregateQuery: parsed, checked, immutable
-Out     Points and Buckets, a chunk at a time; sorted names
+Out     Points and Buckets, a chunk at a time; names
 Callers api asks; each backend of this folder implements HistoryBackend
 Source  spec/heapster-rest.md 4.3, 4.4, 8; B2, B3, B5, B12 and B19 of its section 15
 Never   does anything itself
@@ -23,6 +23,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from heapfast._name_list import NameList
 from heapfast.catalog.keys import TYPE_LABEL, Kind
 from heapfast.query.aggregation import Aggregation
 
@@ -161,8 +162,8 @@ class HistoryBackend(Protocol):
         """Returns the names of all metrics the entity has had, labelled ones too; sorted, empty if it is unknown."""
         ...
 
-    async def list_entities(self, kind: Kind, parent: Entity | None = None) -> list[str]:
-        """Returns the last part of the name of each entity that has had data; sorted, each name once.
+    async def list_entities(self, kind: Kind, parent: Entity | None = None) -> NameList:
+        """Returns the last part of the name of each entity that has had data; sorted, so each name once.
 
         Args:
             kind: NODE or NAMESPACE, which have no parent; POD of a namespace; SYS_CONTAINER of a node;

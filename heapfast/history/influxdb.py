@@ -17,6 +17,7 @@ from array import array
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
+from heapfast._name_list import NameList
 from heapfast.catalog.keys import Kind
 from heapfast.catalog.metrics import BY_NAME
 from heapfast.errors import HistoryError, HistoryRefused, HistoryTooLarge, HistoryUnavailable
@@ -93,9 +94,9 @@ class InfluxDbHistory:
 
     async def list_metrics(self, entity: Entity) -> list[str]:
         """Names of an entity's metrics; see HistoryBackend."""
-        return await self._names(self._statements.metrics, entity, self._metrics_of)
+        return list(await self._names(self._statements.metrics, entity, self._metrics_of))
 
-    async def list_entities(self, kind: Kind, parent: Entity | None = None) -> list[str]:
+    async def list_entities(self, kind: Kind, parent: Entity | None = None) -> NameList:
         """Names of entities; see HistoryBackend."""
         return await self._names(lambda asked: self._statements.entities(kind, asked), parent, _values_of_tags)
 
@@ -162,20 +163,26 @@ class InfluxDbHistory:
 
     async def _names(
         self, write: Callable[[Any], str], entity: Entity | None, names_of: Callable[[Series], Iterable[str]]
-    ) -> list[str]:
+    ) -> NameList:
+        names = NameList()
         if entity is not None and not _is_name(entity):
-            return []
-        names: set[str] = set()
+            return names
+        n_sorted = CHUNK_POINTS
         results = self._server.query([write(entity)], chunk_rows=CHUNK_POINTS, timeout_seconds=LIST_TIMEOUT_SECONDS)
         try:
             async with contextlib.aclosing(results):
                 async for result in results:
                     for series in _checked(result).series:
-                        names.update(names_of(series))
+                        names.add(names_of(series))
+                    # Each measurement names them all: what is there twice is left out before it is much.
+                    if len(names) > 2 * n_sorted:
+                        await asyncio.to_thread(names.sort)
+                        n_sorted = max(len(names), CHUNK_POINTS)
                     await asyncio.sleep(0)
         except ServerFailure as failure:
             raise history_error(failure) from failure
-        return sorted(names)
+        await asyncio.to_thread(names.sort)
+        return names
 
 
 def _values_of_tags(series: Series) -> Iterator[str]:

@@ -14,12 +14,14 @@ from array import array
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING
 
+from heapfast._name_list import NameList
 from heapfast.catalog.keys import Kind
 from heapfast.errors import HistoryTooLarge
 from heapfast.history.backend import AggregateQuery, Buckets, Entity, Points, RawQuery
 from heapfast.query.buckets import Samples, aggregate
 
 if TYPE_CHECKING:
+    from heapfast._batch import Batch
     from heapfast._core import Store
 
 _RESOURCE = int(Kind.RESOURCE)
@@ -83,15 +85,14 @@ class MemoryBackend:
         slot = self._find(entity)
         return self._store.metric_names(entity.kind, slot) if slot >= 0 else []
 
-    async def list_entities(self, kind: Kind, parent: Entity | None = None) -> list[str]:
+    async def list_entities(self, kind: Kind, parent: Entity | None = None) -> NameList:
+        names = NameList()
         batch = self._store.newest
-        if batch is None:
-            return []
         slot = -1 if parent is None else self._find(parent)
-        if parent is not None and slot < 0:
-            return []
-        # Of 10,000 pods in a namespace this takes 1.4 ms.
-        return await asyncio.get_running_loop().run_in_executor(None, batch.names, kind, slot)
+        if batch is None or (parent is not None and slot < 0):
+            return names
+        await asyncio.get_running_loop().run_in_executor(None, _list_names, names, batch, kind, slot)
+        return names
 
     async def close(self) -> None:
         """The store is not ours."""
@@ -125,6 +126,11 @@ class MemoryBackend:
         if labels is None:
             return resources
         return [resource for resource in resources if labels.items() <= batch.resource_labels(resource).items()]
+
+
+def _list_names(names: NameList, batch: Batch, kind: Kind, parent: int) -> None:
+    names.add_batch(batch, kind, parent)
+    names.sort()
 
 
 def _timestamp(sample: tuple[int, int | float]) -> int:

@@ -24,6 +24,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, M
 from math import floor, isfinite
 from typing import TYPE_CHECKING, Any, Final
 
+from heapfast._name_list import NameList
 from heapfast.catalog.keys import Kind
 from heapfast.catalog.metrics import BY_NAME, CUSTOM_PREFIX
 from heapfast.catalog.prometheus_names import Family, family_of, find_metric
@@ -100,19 +101,19 @@ class PrometheusHistory:
         found = (find_metric(name) for name in names)
         return sorted({metric for kind, metric in filter(None, found) if kind is entity.kind})
 
-    async def list_entities(self, kind: Kind, parent: Entity | None = None) -> list[str]:
+    async def list_entities(self, kind: Kind, parent: Entity | None = None) -> NameList:
         """Names of entities; see HistoryBackend."""
         if parent is not None and not _can_exist(parent):
-            return []
+            return NameList()
         labels = {**(promql.entity_labels(parent) if parent else {}), **self._labels}
-        return sorted(await self._label_values(promql.NAME_LABELS[kind], promql.listed(kind, labels)))
+        return await self._label_values(promql.NAME_LABELS[kind], promql.listed(kind, labels))
 
     def _bounds(self, query: RawQuery) -> tuple[int, int]:
         """The window in milliseconds, both ends exclusive, cut to where samples may be."""
         latest_ms = self._clock.now_ns() // NS_PER_MS + DAY_MS
         return max(query.start_ns // NS_PER_MS, -1), min(-(-query.end_ns // NS_PER_MS), latest_ms)
 
-    async def _label_values(self, label: str, selectors: Sequence[str]) -> list[str]:
+    async def _label_values(self, label: str, selectors: Sequence[str]) -> NameList:
         end_ms = self._clock.now_ns() // NS_PER_MS + DAY_MS
         try:
             return await self._server.label_values(

@@ -9,6 +9,7 @@ Never   knows a metric of ours
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from heapfast._name_list import NameList
+from heapfast.errors import ParseError
 from heapfast.history.server import ServerFailure, StoreServer, readable
 
 WRITE_TIMEOUT_SECONDS: Final = 30.0
@@ -68,7 +71,7 @@ class _VectorAnswer(msgspec.Struct, frozen=True):
 class _NamesAnswer(msgspec.Struct, frozen=True):
     status: str = ""
     error: str = ""
-    data: list[str] = []
+    data: msgspec.Raw = msgspec.Raw()
 
 
 _Answer = TypeVar("_Answer", _VectorAnswer, _NamesAnswer)
@@ -121,8 +124,8 @@ class PrometheusServer:
 
     async def label_values(
         self, label: str, selectors: Sequence[str], *, end_ms: int, timeout_seconds: float
-    ) -> list[str]:
-        """Values that a label has in any series that one of the selectors takes, of all times.
+    ) -> NameList:
+        """Values that a label has in any series that one of the selectors takes, of all times; sorted.
 
         Raises:
             ServerFailure: as in `query`.
@@ -132,7 +135,14 @@ class PrometheusServer:
         pairs = [*(("match[]", one) for one in selectors), ("start", "86400"), ("end", seconds(end_ms))]
         path = f"/api/v1/label/{label}/values?{urlencode(pairs)}"
         body = await self._server.request("GET", path, timeout_seconds=timeout_seconds)
-        return self._decode(_names_decoder, body).data
+        answer = self._decode(_names_decoder, body)
+        names = NameList()
+        try:
+            # Of 150,000 pods, 4 MB: 1 ms on the loop to find the list in the answer, and the rest in a thread.
+            await asyncio.to_thread(_read_names, names, answer.data)
+        except ParseError as error:
+            raise self._not_agreed(body, error) from error
+        return names
 
     async def write(self, path: str, body: bytes) -> None:
         """Sends one remote write request.
@@ -153,15 +163,24 @@ class PrometheusServer:
         try:
             answer = decoder.decode(body)
         except msgspec.DecodeError as error:
-            raise ServerFailure(
-                f"cannot read the answer of {self.url}: got {readable(body)!r}, want JSON of Prometheus' API ({error})",
-                reason="protocol",
-            ) from error
+            raise self._not_agreed(body, error) from error
         if answer.status != "success":
             raise ServerFailure(
                 f"{self.url} answered: {answer.error or 'no success'}", reason="protocol", status=400, body=body
             )
         return answer
+
+    def _not_agreed(self, body: bytes, error: Exception) -> ServerFailure:
+        return ServerFailure(
+            f"cannot read the answer of {self.url}: got {readable(body)!r}, want JSON of Prometheus' API ({error})",
+            reason="protocol",
+        )
+
+
+def _read_names(names: NameList, data: msgspec.Raw) -> None:
+    if len(data_bytes := memoryview(data)):
+        names.add_json(data_bytes)
+    names.sort()
 
 
 _vector_decoder: Final = msgspec.json.Decoder(_VectorAnswer)

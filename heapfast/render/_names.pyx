@@ -1,14 +1,15 @@
 """Lists of names: of nodes, namespaces, pods, containers, metrics, and of all keys.
 
-In      a closed batch, or strings
+In      a closed batch, a sorted list of names, or strings
 Out     bytes: an indented JSON list of strings, sorted (B12), `[]` when empty
-Callers api/model.py
+Callers api/model.py, api/historical.py
 Source  spec/heapster-rest.md 6.1 and 7.5
-Never   changes anything; lists of a batch are written without the GIL, so a thread may do it
+Never   changes anything; all but strings are written without the GIL, so a thread may do it
 """
 from libc.string cimport memcmp
 
 from heapfast._batch cimport Batch, frame_t, is_present
+from heapfast._name_list cimport NameList
 from heapfast._text cimport text_t
 from heapfast._types cimport (
     KIND_CLUSTER,
@@ -46,6 +47,22 @@ def render_strings(names) -> bytes:
         put_string(buffer, raw, len(raw))
         first = False
     _end(buffer, first)
+    return owner.take()
+
+
+def render_name_list(NameList names not None) -> bytes:
+    """Return a list of names, which has been sorted."""
+    cdef JsonBuffer owner = JsonBuffer()
+    cdef buffer_t* buffer = &owner.buffer
+    cdef size_t start = 0
+    cdef Py_ssize_t i
+    with nogil:
+        put_char(buffer, c"[")
+        for i in range(names.n):
+            _put_line(buffer, i == 0)
+            put_string(buffer, names.data + start, names.end[i] - start)
+            start = names.end[i]
+        _end(buffer, names.n == 0)
     return owner.take()
 
 

@@ -59,7 +59,7 @@ async def test_a_file_cut_or_flipped_at_any_byte_is_left_out(tmp_path: Path, cap
         async with kept(folder) as store:
             assert [await count(store) for _ in range(3)] == [2, 2, 2], (how, place)
             assert store.count("heapfast_history_bad_files_total") == 1
-            assert await store.backend.list_entities(Kind.NODE) == ["node-1"]
+            assert list(await store.backend.list_entities(Kind.NODE)) == ["node-1"]
         assert [record.levelname for record in caplog.records].count("ERROR") == 1
         assert files[1].name in caplog.text
     # It is not ours to delete: somebody may want to look at it.

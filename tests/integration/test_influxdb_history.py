@@ -212,11 +212,11 @@ async def test_shares_of_replicas_are_added_up(influxdb_host: str) -> None:
 
 
 async def test_names_are_lists_of_names(history: InfluxDbHistory) -> None:
-    assert await history.list_entities(Kind.NODE) == ["n1"]
-    assert await history.list_entities(Kind.NAMESPACE) == ["shop"]
-    assert await history.list_entities(Kind.POD, Entity(Kind.NAMESPACE, namespace="shop")) == ["web-1", "web-2"]
-    assert await history.list_entities(Kind.SYS_CONTAINER, NODE) == ["system.slice/x"]
-    assert await history.list_entities(Kind.POD, Entity(Kind.NAMESPACE, namespace="' OR ''='")) == []
+    assert list(await history.list_entities(Kind.NODE)) == ["n1"]
+    assert list(await history.list_entities(Kind.NAMESPACE)) == ["shop"]
+    assert list(await history.list_entities(Kind.POD, Entity(Kind.NAMESPACE, namespace="shop"))) == ["web-1", "web-2"]
+    assert list(await history.list_entities(Kind.SYS_CONTAINER, NODE)) == ["system.slice/x"]
+    assert list(await history.list_entities(Kind.POD, Entity(Kind.NAMESPACE, namespace="' OR ''='"))) == []
     assert await history.list_metrics(NODE) == ["cpu/usage_rate", "filesystem/usage", "network/rx_rate", "uptime"]
     assert await history.list_metrics(Entity(Kind.NODE, node="a\nb")) == []
 

@@ -253,12 +253,12 @@ async def test_shares_of_replicas_are_added_up(history: PrometheusHistory) -> No
 
 async def test_names_are_lists_of_names(history: PrometheusHistory) -> None:
     namespace = Entity(Kind.NAMESPACE, namespace="shop")
-    assert await history.list_entities(Kind.NODE) == ["n1"]
-    assert await history.list_entities(Kind.NAMESPACE) == ["shop"]
-    assert await history.list_entities(Kind.POD, namespace) == ["web-1", "web-2"]
-    assert await history.list_entities(Kind.POD_CONTAINER, POD) == ["app"]
-    assert await history.list_entities(Kind.SYS_CONTAINER, NODE) == ["system.slice/x"]
-    assert await history.list_entities(Kind.POD, Entity(Kind.NAMESPACE, namespace='"}')) == []
+    assert list(await history.list_entities(Kind.NODE)) == ["n1"]
+    assert list(await history.list_entities(Kind.NAMESPACE)) == ["shop"]
+    assert list(await history.list_entities(Kind.POD, namespace)) == ["web-1", "web-2"]
+    assert list(await history.list_entities(Kind.POD_CONTAINER, POD)) == ["app"]
+    assert list(await history.list_entities(Kind.SYS_CONTAINER, NODE)) == ["system.slice/x"]
+    assert list(await history.list_entities(Kind.POD, Entity(Kind.NAMESPACE, namespace='"}'))) == []
     assert await history.list_metrics(POD) == ["custom/qps", "memory/usage"]
     assert await history.list_metrics(NODE) == [
         "cpu/usage",

@@ -190,7 +190,7 @@ async def test_any_name_is_written_and_found_again(place: Place) -> None:
         )
         assert f"custom/{name}" in found
     pod = Entity(Kind.POD, namespace="shop", pod="web")
-    assert await place.history.list_entities(Kind.POD_CONTAINER, pod) == sorted(NASTY)
+    assert list(await place.history.list_entities(Kind.POD_CONTAINER, pod)) == sorted(NASTY)
 
 
 async def test_what_prometheus_finds_too_old_costs_its_request(tmp_path: Any, executor: ThreadPoolExecutor) -> None:

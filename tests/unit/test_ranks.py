@@ -65,6 +65,7 @@ CORE = frozenset(
         "_metrics",
         "_ledger",
         "_batch",
+        "_name_list",
         "_kernels",
         "_pack",
         "_ring",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from heapfast._name_list import NameList
 from heapfast.api.historical import SLICE_BUCKETS, SLICE_NAMES
 from heapfast.api.state import HistoryLimits
 from heapfast.catalog.keys import Kind
@@ -70,9 +71,9 @@ class Scripted(NaiveHistory):
         await self._end()
         yield Buckets(0, array("q"), {})
 
-    async def list_entities(self, kind: Kind, parent: Entity | None = None) -> list[str]:
+    async def list_entities(self, kind: Kind, parent: Entity | None = None) -> NameList:
         await self._end()
-        return []
+        return NameList()
 
 
 async def test_a_raw_series_has_its_points_in_heapsters_layout(cluster: Cluster) -> None:

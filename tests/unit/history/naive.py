@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from heapfast._name_list import NameList
 from heapfast.catalog.keys import Kind
 from heapfast.history.backend import AggregateQuery, Buckets, Entity, Points, RawQuery
 from heapfast.query.aggregation import Aggregation, Function
@@ -95,16 +96,15 @@ class NaiveHistory:
         wanted = entity.labels().items()
         return sorted({sample.metric for sample in self.samples if wanted <= sample.entity.items()})
 
-    async def list_entities(self, kind: Kind, parent: Entity | None = None) -> list[str]:
+    async def list_entities(self, kind: Kind, parent: Entity | None = None) -> NameList:
         wanted = set() if parent is None else set(parent.labels().items()) - {("type", parent.labels()["type"])}
         type_ = Entity(kind).labels()["type"]
-        return sorted(
-            {
-                sample.entity[_NAME_OF[kind]]
-                for sample in self.samples
-                if sample.entity["type"] == type_ and wanted <= sample.entity.items()
-            }
-        )
+        names = {
+            sample.entity[_NAME_OF[kind]]
+            for sample in self.samples
+            if sample.entity["type"] == type_ and wanted <= sample.entity.items()
+        }
+        return NameList(sorted(names))
 
     async def close(self) -> None: ...
 

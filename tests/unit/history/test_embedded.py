@@ -49,7 +49,9 @@ async def check(store: Kept) -> None:
         (Kind.POD_CONTAINER, Entity(Kind.POD, namespace="default", pod="web-0")),
         (Kind.SYS_CONTAINER, Entity(Kind.NODE, node="node-1")),
     ):
-        assert await store.backend.list_entities(kind, parent) == await store.oracle.list_entities(kind, parent)
+        assert list(await store.backend.list_entities(kind, parent)) == list(
+            await store.oracle.list_entities(kind, parent)
+        )
 
 
 async def test_an_empty_store_has_nothing(tmp_path: Path) -> None:

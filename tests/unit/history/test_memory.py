@@ -103,12 +103,12 @@ async def test_names_are_those_of_the_oracle(cluster: Cluster, oracle: NaiveHist
         (Kind.POD_CONTAINER, Entity(Kind.POD, namespace="default", pod="web-0")),
         (Kind.SYS_CONTAINER, Entity(Kind.NODE, node="node-1")),
     ):
-        assert await backend.list_entities(kind, parent) == await oracle.list_entities(kind, parent)
+        assert list(await backend.list_entities(kind, parent)) == list(await oracle.list_entities(kind, parent))
     await backend.close()
 
 
 async def test_an_empty_store_has_nothing() -> None:
     backend = MemoryBackend(Cluster(n_batches=0).store)
-    assert await backend.list_entities(Kind.NODE) == []
+    assert list(await backend.list_entities(Kind.NODE)) == []
     assert await backend.list_metrics(Entity(Kind.NODE, node="node-1")) == []
     assert [chunk async for chunk in backend.read_raw(raw("memory/usage"))] == []

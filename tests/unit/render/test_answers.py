@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from heapfast._core import Store
+from heapfast._name_list import NameList
 from heapfast.catalog.keys import Kind
 from heapfast.catalog.metrics import BY_NAME
 from heapfast.render._export import ExportWriter
-from heapfast.render._names import node_with_hostname, render_keys, render_names, render_strings
+from heapfast.render._names import node_with_hostname, render_keys, render_name_list, render_names, render_strings
 from heapfast.render._order import sort_slots
 from heapfast.render._series import render_series, render_series_items
 from heapfast.render._usage import UsageWriter
@@ -67,6 +68,13 @@ def test_keys_of_an_empty_batch() -> None:
 def test_strings_come_as_given() -> None:
     assert render_strings(()) == b"[]"
     assert render_strings(["b", "a\udcff"]) == b'[\n  "b",\n  "a\\ufffd"\n ]'
+
+
+def test_a_list_of_names_is_written_as_the_same_strings_are() -> None:
+    names = NameList(["web-1", 'a"b', "\u00e9", "\udcff", ""])
+    names.sort()
+    assert render_name_list(names) == render_strings(["", 'a"b', "web-1", "\u00e9", "\udcff"])
+    assert render_name_list(NameList()) == b"[]"
 
 
 def test_nodes_are_found_by_host_name(cluster: Cluster) -> None:
