@@ -37,7 +37,7 @@ class ConfigMap:
 def publish_trust(cluster: Cluster, certificates: Certificates) -> None:
     """Tells add-ons of the cluster's authorities; again, when these have changed."""
     data = {
-        "client-ca-file": certificates.ca_file.read_text(),
+        "client-ca-file": certificates.client_ca_file.read_text(),
         "requestheader-client-ca-file": certificates.front_proxy_ca_file.read_text(),
         "requestheader-allowed-names": _strings(FRONT_PROXY_NAME),
         "requestheader-username-headers": _strings("X-Remote-User"),

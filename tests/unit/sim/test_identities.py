@@ -108,7 +108,7 @@ async def test_add_ons_are_told_whom_to_trust(api: Api, files: Certificates) -> 
     status, config_map = await api.ask(f"{CONFIG_MAPS}/{NAME}", ADMINISTRATOR)
     assert (status, config_map["kind"], config_map["metadata"]["namespace"]) == (200, "ConfigMap", "kube-system")
     assert config_map["data"] == {
-        "client-ca-file": files.ca_file.read_text(),
+        "client-ca-file": files.client_ca_file.read_text(),
         "requestheader-client-ca-file": files.front_proxy_ca_file.read_text(),
         "requestheader-allowed-names": '["front-proxy-client"]',
         "requestheader-username-headers": '["X-Remote-User"]',

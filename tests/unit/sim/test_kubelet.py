@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from heapfast.clock import ManualClock
+from heapfast.sim.certificates import ADDRESSES_PER_CERTIFICATE
 from heapfast.sim.faults import parse_fault
 from heapfast.sim.main import SimulatedCluster
 from heapfast.sim.options import SimulateOptions
@@ -315,6 +316,18 @@ class TestTls:
             async with client.get(url(sim, node, "/stats/summary"), ssl=context) as response:
                 body = msgspec.json.decode(await response.read())
                 assert body["node"]["nodeName"] == sim.cluster.hosts[node].name
+
+    async def test_a_kubelet_shows_its_own_certificate_alone_with_few_names(self, sim: SimulatedCluster) -> None:
+        assert sim.certificates is not None
+        context = ssl.create_default_context(cafile=str(sim.certificates.ca_file))
+        _, writer = await asyncio.open_connection(sim.cluster.hosts[0].address, sim.kubelets.port, ssl=context)
+        shown = writer.get_extra_info("ssl_object")
+        try:
+            assert len(shown.getpeercert()["subjectAltName"]) <= ADDRESSES_PER_CERTIFICATE
+            assert len(shown._sslobj.get_unverified_chain()) == 1  # public from Python 3.13
+        finally:
+            writer.close()
+            await writer.wait_closed()
 
     async def test_plain_http_and_strangers_are_turned_away(
         self, sim: SimulatedCluster, client: aiohttp.ClientSession
