@@ -25,6 +25,8 @@ EXTENSIONS = [
     "heapfast.codec._duration",
     "heapfast.codec._percent",
     # 2: sockets -> bytes
+    "heapfast.scrape._openssl",
+    "heapfast.scrape._stream",
     "heapfast.scrape._response",
     "heapfast.scrape._rhythm",
     # 3: bytes -> rows

@@ -2,8 +2,8 @@
 
 In      PEM, or paths of PEM files
 Out     ssl.SSLContext, TLS 1.2 and up, HTTP/1.1 alone
-Callers kube.access for asking, and scrape/http.py for reading ahead; daemon and serving for serving, the latter
-        exchanging contexts while it does
+Callers kube.access for asking; scrape/http.py for reading ahead, and with scrape/_openssl.pyx for what OpenSSL itself
+        knows; daemon and serving for serving, the latter exchanging contexts while it does
 Source  spec/heapster-pipeline.md 3.2 for kubelets; spec/heapster-rest.md B9 for client certificates
 Never   asks for a passphrase, or names more of a key than its file
 """
@@ -21,8 +21,9 @@ from heapfast.errors import ConfigError
 
 #: What OpenSSL takes from a socket in one read: a body of 30 pods, or the longest record three times over.
 READ_AHEAD_BYTES: Final = 64 * 1024
-#: Where an SSLContext begins with the address of OpenSSL's own context, by Modules/_ssl.c.
-READ_AHEAD_VERSIONS: Final = frozenset(((3, 11), (3, 12), (3, 13), (3, 14)))
+#: Where an SSLContext begins with the address of OpenSSL's own context, and what an SSLSocket wraps has that of its
+#: connection second, by Modules/_ssl.c.
+OPENSSL_VERSIONS: Final = frozenset(((3, 11), (3, 12), (3, 13), (3, 14)))
 
 # Of openssl/ssl.h.
 _SSL_CTRL_GET_READ_AHEAD: Final = 40
@@ -87,8 +88,7 @@ def read_ahead(context: ssl.SSLContext) -> bool:
     """Has OpenSSL read as much as its buffer takes from a socket, in place of one record in two reads.
 
     Go's servers send a record for 4 KB, so that a body of 32 KB takes 19 reads without this and one with it. The ssl
-    module has no way to ask for it: the address of OpenSSL's own context is read from the object here, where it has
-    lain first in all CPythons of READ_AHEAD_VERSIONS. Elsewhere nothing is done, and all works as well, for more CPU.
+    module has no way to ask for it.
 
     Whoever reads a socket of the context must read until nothing is left: the rest is in OpenSSL's buffer, where
     nobody who waits for the socket sees it.
@@ -96,28 +96,60 @@ def read_ahead(context: ssl.SSLContext) -> bool:
     Returns:
         Whether it is so now.
     """
-    file = getattr(_ssl, "__file__", None)  # None where Python and OpenSSL are one binary, without symbols
-    if sys.implementation.name != "cpython" or sys.version_info[:2] not in READ_AHEAD_VERSIONS or file is None:
+    found = _find(context, "SSL_CTX_ctrl", "SSL_CTX_set_default_read_buffer_len")
+    if found is None:
         return False
-    try:
-        openssl = ctypes.CDLL(file)  # through which the very library is found that made the context
-        get_options, control, set_buffer = (
-            openssl.SSL_CTX_get_options,
-            openssl.SSL_CTX_ctrl,
-            openssl.SSL_CTX_set_default_read_buffer_len,
-        )
-    except (OSError, AttributeError):
-        return False
-    get_options.argtypes, get_options.restype = [ctypes.c_void_p], ctypes.c_uint64
+    address, (control, set_buffer) = found
     control.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p]
     control.restype = ctypes.c_long
     set_buffer.argtypes, set_buffer.restype = [ctypes.c_void_p, ctypes.c_size_t], None
-    address = ctypes.c_void_p.from_address(id(context) + object.__basicsize__).value
-    if get_options(address) != int(context.options):
-        return False
     control(address, _SSL_CTRL_SET_READ_AHEAD, 1, None)
     set_buffer(address, READ_AHEAD_BYTES)
     return bool(control(address, _SSL_CTRL_GET_READ_AHEAD, 0, None) == 1)
+
+
+def find_functions(context: ssl.SSLContext, *names: str) -> tuple[int, ...] | None:
+    """Addresses of OpenSSL's own functions, of the library that made a context; None where they are not known."""
+    found = _find(context, *names)
+    return None if found is None else tuple(ctypes.cast(function, ctypes.c_void_p).value or 0 for function in found[1])
+
+
+def find_connection(connected: ssl.SSLSocket, context: ssl.SSLContext) -> int:
+    """The address of OpenSSL's own connection, which is there until the socket is closed; 0 where it is not known.
+
+    Args:
+        context: made the socket; one for which `find_functions` has found something.
+    """
+    wrapped = connected._sslobj  # type: ignore[attr-defined]
+    if not isinstance(wrapped, _ssl._SSLSocket):  # type: ignore[attr-defined]
+        return 0
+    # A reference to the socket, the address, the context: the third tells that the second is what it is taken for.
+    start, word = id(wrapped) + object.__basicsize__, ctypes.sizeof(ctypes.c_void_p)
+    return _word_of(start + word) if _word_of(start + 2 * word) == id(context) else 0
+
+
+def _find(context: ssl.SSLContext, *names: str) -> tuple[int, list[ctypes._NamedFuncPointer]] | None:
+    """OpenSSL's own context, and functions of that library; None where they are not known.
+
+    The address of the context is read from the object here, where it has lain first in all CPythons of
+    OPENSSL_VERSIONS. Elsewhere nothing is done with it, and all works as well, for more CPU.
+    """
+    file = getattr(_ssl, "__file__", None)  # None where Python and OpenSSL are one binary, without symbols
+    if sys.implementation.name != "cpython" or sys.version_info[:2] not in OPENSSL_VERSIONS or file is None:
+        return None
+    try:
+        openssl = ctypes.CDLL(file)  # through which the very library is found that made the context
+        get_options = openssl.SSL_CTX_get_options
+        functions = [getattr(openssl, name) for name in names]
+    except (OSError, AttributeError):
+        return None
+    get_options.argtypes, get_options.restype = [ctypes.c_void_p], ctypes.c_uint64
+    address = _word_of(id(context) + object.__basicsize__)
+    return (address, functions) if get_options(address) == int(context.options) else None
+
+
+def _word_of(address: int) -> int:
+    return ctypes.c_void_p.from_address(address).value or 0
 
 
 def _load_ca(context: ssl.SSLContext, ca_file: str | Path) -> None:

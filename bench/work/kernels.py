@@ -18,6 +18,7 @@ from bench.micro.exposition import make_body
 from bench.micro.fleet import Fleet, Size
 from bench.micro.index import PODS_PER_APP, cluster
 from bench.work.request import requests
+from bench.work.scrape import scrapes
 from heapfast._core import Store
 from heapfast.catalog.keys import Kind
 from heapfast.query._selector import parse_selector
@@ -110,9 +111,25 @@ def selector() -> Run:
     return select
 
 
+def scrape() -> Run:
+    """Scrapes kubelets over TLS, up to the rows."""
+    return scrapes(NODES, make_body(30, 2))
+
+
 KERNELS: Final[dict[str, Callable[[], Run]]] = {
     prepare.__name__: prepare
-    for prepare in (exposition, summary, ingest, ingest_expected, close, list_json, list_protobuf, selector, requests)
+    for prepare in (
+        exposition,
+        summary,
+        ingest,
+        ingest_expected,
+        close,
+        list_json,
+        list_protobuf,
+        selector,
+        requests,
+        scrape,
+    )
 }
 
 

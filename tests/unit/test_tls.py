@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 
 from heapfast.errors import ConfigError
 from heapfast.sim.certificates import Authority
-from heapfast.tls import READ_AHEAD_VERSIONS, client_context, read_ahead, read_ca, server_context
+from heapfast.tls import OPENSSL_VERSIONS, client_context, read_ahead, read_ca, server_context
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +103,11 @@ def test_a_fault_of_a_pair_names_the_file(cert: str, key: str | None, message: s
 
 
 def test_a_python_of_unknown_layout_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("heapfast.tls.READ_AHEAD_VERSIONS", frozenset())
+    monkeypatch.setattr("heapfast.tls.OPENSSL_VERSIONS", frozenset())
     assert not read_ahead(client_context(ca_pem=None))
 
 
 def test_a_context_reads_ahead_where_python_is_one_whose_layout_is_known() -> None:
-    if sys.version_info[:2] not in READ_AHEAD_VERSIONS or getattr(_ssl, "__file__", None) is None:
+    if sys.version_info[:2] not in OPENSSL_VERSIONS or getattr(_ssl, "__file__", None) is None:
         pytest.skip("SKIPPED: no Python whose contexts can be told to read ahead (tls.read_ahead)")
     assert read_ahead(client_context(ca_pem=None))

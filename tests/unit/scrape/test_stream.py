@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import _ssl
 import asyncio
 import contextlib
+import ctypes
 import fcntl
 import socket
 import ssl
 import struct
 import termios
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heapfast.scrape.stream import READS_A_TURN, Stream, TlsStream, make_buffer
+from heapfast.scrape._openssl import OpenSsl
+from heapfast.scrape._stream import READS_A_TURN, Buffer, Stream, TlsStream
 from heapfast.sim.certificates import Authority
-from heapfast.tls import client_context, read_ahead, server_context
+from heapfast.tls import client_context, find_connection, read_ahead, server_context
 
-Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
+
+class Contexts(NamedTuple):
+    """How both sides talk."""
+
+    client: ssl.SSLContext
+    server: ssl.SSLContext
+    openssl: OpenSsl | None = None
 
 
 @pytest.fixture(scope="module")
 def contexts(tmp_path_factory: pytest.TempPathFactory) -> Contexts:
-    """The client's and the server's."""
+    """A client that reads by the ssl module alone."""
     return _make_contexts(tmp_path_factory.mktemp("tls"))
 
 
@@ -33,16 +42,25 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> Contexts:
 def ahead(tmp_path_factory: pytest.TempPathFactory) -> Contexts:
     """The same, where OpenSSL reads ahead."""
     contexts = _make_contexts(tmp_path_factory.mktemp("ahead"))
-    if not read_ahead(contexts[0]):
+    if not read_ahead(contexts.client):
         pytest.skip("SKIPPED: this Python's OpenSSL cannot be told to read ahead (tls.read_ahead)")
     return contexts
+
+
+@pytest.fixture(scope="module")
+def direct(ahead: Contexts) -> Contexts:
+    """A client that reads by OpenSSL's own functions, as the daemon does."""
+    return ahead._replace(openssl=OpenSsl(ahead.client))
+
+
+READINGS = ["contexts", "ahead", "direct"]
 
 
 def _make_contexts(folder: Path) -> Contexts:
     authority = Authority("test-ca")
     file = folder / "server.pem"
     file.write_bytes(b"".join(authority.sign_server("node-1", ["127.0.0.1"])))
-    return client_context(ca_pem=authority.pem.decode()), server_context(cert_file=file)
+    return Contexts(client_context(ca_pem=authority.pem.decode()), server_context(cert_file=file))
 
 
 class Owner:
@@ -75,10 +93,10 @@ class Talk:
     """A stream over one end of a pair of sockets, and a server at the other end."""
 
     def __init__(self, contexts: Contexts, version: ssl.TLSVersion, owner: Owner) -> None:
-        client, server = contexts
+        client, server, openssl = contexts
         server.minimum_version = server.maximum_version = version
         self.owner = owner
-        self.stream = TlsStream(self.owner, make_buffer(), client, "127.0.0.1")
+        self.stream = TlsStream(self.owner, Buffer(), client, "127.0.0.1", openssl)
         self._from_client, self.to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.server = server.wrap_bio(self._from_client, self.to_client, server_side=True)
         ours, self.theirs = socket.socketpair()
@@ -98,6 +116,12 @@ class Talk:
         with contextlib.suppress(ssl.SSLWantReadError):
             self.server.do_handshake()
 
+    def tell_server(self, function: str, *arguments: Any) -> int:
+        """What Python has no method for."""
+        connection = find_connection(cast(ssl.SSLSocket, self.server), self.server.context)
+        told: int = ctypes.CDLL(_ssl.__file__)[function](ctypes.c_void_p(connection), *arguments)
+        return told
+
     async def arrive(self, data: bytes, cuts: list[int]) -> None:
         """`data` comes, so many bytes at a time, over and over; each part once the loop has seen the one before."""
         start = number = 0
@@ -106,6 +130,13 @@ class Talk:
             start += self.theirs.send(data[start : start + size])
             number += 1
             await turn()
+            while self.stream.is_usable() and self.unread():
+                await turn()
+
+    def unread(self) -> int:
+        """What the stream has not taken from its socket, in some measure; 0 for nothing."""
+        left: int = struct.unpack("i", fcntl.ioctl(self.theirs, termios.TIOCOUTQ, bytes(4)))[0]
+        return left
 
     def __enter__(self) -> Talk:
         return self
@@ -115,6 +146,10 @@ class Talk:
         self.theirs.close()
 
 
+#: Of openssl/ssl.h: the other side is to take new keys, too.
+ASK_FOR_NEW_KEYS = 1
+#: Of one handshake, to and fro.
+MOST_MESSAGES = 4
 #: So many parts are cut as asked for, and the rest comes as it will: a turn of the loop for each byte takes long.
 MOST_CUTS = 400
 
@@ -128,7 +163,7 @@ CUTS = st.lists(
 )
 
 
-@pytest.mark.parametrize("reading", ["contexts", "ahead"])
+@pytest.mark.parametrize("reading", READINGS)
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @settings(max_examples=60, deadline=None)
 @given(handshake=CUTS, lengths=LENGTHS, cuts=CUTS)
@@ -155,9 +190,12 @@ def test_records_of_every_length_come_through_reads_of_every_length(
     asyncio.run(talk())
 
 
+@pytest.mark.parametrize("reading", READINGS)
 @pytest.mark.parametrize("cut", [1, 3, 5, 4118, 200_000])
-async def test_what_is_no_tls_ends_the_stream_wherever_reads_end(cut: int, contexts: Contexts) -> None:
-    with Talk(contexts, ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+async def test_what_is_no_tls_ends_the_stream_wherever_reads_end(
+    cut: int, reading: str, request: pytest.FixtureRequest
+) -> None:
+    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Owner()) as talk:
         await talk.shake([200_000])
         talk.server.write(b"good")
         await talk.arrive(talk.to_client.read(), [cut])
@@ -165,11 +203,12 @@ async def test_what_is_no_tls_ends_the_stream_wherever_reads_end(cut: int, conte
             await talk.arrive(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 400, [cut])
         [error] = talk.owner.ended
         assert isinstance(error, ssl.SSLError)
+        assert error.reason == "WRONG_VERSION_NUMBER"
         assert bytes(talk.owner.received) == b"good"
         assert not talk.stream.is_usable()
 
 
-@pytest.mark.parametrize("reading", ["contexts", "ahead"])
+@pytest.mark.parametrize("reading", READINGS)
 async def test_a_flood_of_small_records_holds_the_loop_for_some_of_them_only(
     reading: str, request: pytest.FixtureRequest
 ) -> None:
@@ -184,7 +223,7 @@ async def test_a_flood_of_small_records_holds_the_loop_for_some_of_them_only(
         assert talk.owner.deliveries == [READS_A_TURN, READS_A_TURN, 1]
 
 
-@pytest.mark.parametrize("reading", ["contexts", "ahead"])
+@pytest.mark.parametrize("reading", READINGS)
 async def test_records_that_come_with_the_end_are_delivered_before_it(
     reading: str, request: pytest.FixtureRequest
 ) -> None:
@@ -199,39 +238,81 @@ async def test_records_that_come_with_the_end_are_delivered_before_it(
         assert (bytes(talk.owner.received), talk.owner.ended) == (b"abcdemore", [None])
 
 
-async def test_records_with_room_for_many_are_read_at_once(ahead: Contexts, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Talk(ahead, ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+@pytest.mark.parametrize("reading", ["ahead", "direct"])
+async def test_records_with_room_for_many_are_read_at_once(reading: str, request: pytest.FixtureRequest) -> None:
+    left: list[int] = []
+
+    class Looking(Owner):
+        def stream_received(self, stream: Stream, data: memoryview) -> None:
+            super().stream_received(stream, data)
+            left.append(talk.unread())
+
+    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Looking()) as talk:
         await talk.shake([200_000])
-        for _ in range(9):
-            talk.server.write(b"a" * 4096)
+        for _ in range(READS_A_TURN + 1):
+            talk.server.write(b"a" * 100)
         talk.theirs.send(talk.to_client.read())
-        left: list[int] = []
-        read = ssl.SSLSocket.read
-
-        def read_and_look(opened: ssl.SSLSocket, *how: Any) -> Any:
-            data = read(opened, *how)
-            left.append(struct.unpack("i", fcntl.ioctl(opened, termios.FIONREAD, bytes(4)))[0])
-            return data
-
-        monkeypatch.setattr(ssl.SSLSocket, "read", read_and_look)
         await turn()
-        assert left == [0] * 9
-        assert talk.owner.deliveries == [9 * 4096]
+        assert talk.owner.deliveries == [READS_A_TURN * 100, 100]
+        assert left == [0, 0]
 
 
-async def test_what_the_other_side_has_no_room_for_is_sent_later(contexts: Contexts) -> None:
-    with Talk(contexts, ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+async def test_nothing_is_read_to_learn_that_nothing_is_left(direct: Contexts, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Talk(direct, ssl.TLSVersion.TLSv1_3, Owner()) as talk:
         await talk.shake([200_000])
-        request = bytes(range(256)) * 4096
-        talk.stream.send(request)
+        await turn()
+        monkeypatch.delattr(ssl.SSLSocket, "read")
+        talk.server.write(b"abc")
+        await talk.arrive(talk.to_client.read(), [200_000])
+        assert talk.owner.deliveries == [3]
+
+
+@pytest.mark.parametrize("reading", READINGS)
+async def test_new_keys_are_taken_between_two_records(reading: str, request: pytest.FixtureRequest) -> None:
+    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+        await talk.shake([200_000])
+        talk.server.write(b"old ")
+        assert talk.tell_server("SSL_key_update", ctypes.c_int(ASK_FOR_NEW_KEYS)) == 1
+        talk.server.write(b"new")
+        await talk.arrive(talk.to_client.read(), [200_000])
+        talk.stream.send(b"request")
+        talk.hear()
+        assert (bytes(talk.owner.received), talk.server.read(), talk.owner.ended) == (b"old new", b"request", [])
+
+
+@pytest.mark.parametrize("reading", READINGS)
+async def test_a_request_in_the_middle_of_another_handshake_is_sent_after_it(
+    reading: str, request: pytest.FixtureRequest
+) -> None:
+    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_2, Owner()) as talk:
+        await talk.shake([200_000])
+        assert talk.tell_server("SSL_renegotiate") == 1
+        talk.hear()
+        await talk.arrive(talk.to_client.read(), [200_000])
+        talk.stream.send(b"request")
         heard = b""
-        while len(heard) < len(request):
+        for _ in range(MOST_MESSAGES):
+            talk.hear()
+            await talk.arrive(talk.to_client.read(), [200_000])
+            with contextlib.suppress(ssl.SSLWantReadError):
+                heard += talk.server.read()
+        assert (heard, talk.owner.ended) == (b"request", [])
+
+
+@pytest.mark.parametrize("reading", READINGS)
+async def test_what_the_other_side_has_no_room_for_is_sent_later(reading: str, request: pytest.FixtureRequest) -> None:
+    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+        await talk.shake([200_000])
+        asked = bytes(range(256)) * 4096
+        talk.stream.send(asked)
+        heard = b""
+        while len(heard) < len(asked):
             await asyncio.sleep(0)
             with contextlib.suppress(ssl.SSLWantReadError):
                 talk.hear()
                 while True:
                     heard += talk.server.read()
-        assert heard == request
+        assert heard == asked
         assert talk.owner.ended == []
 
 
@@ -259,7 +340,7 @@ async def test_a_write_that_waits_for_the_other_side_goes_on_when_something_has_
 
 async def test_a_failure_to_send_is_told_later() -> None:
     owner = Owner()
-    stream = Stream(owner, make_buffer())
+    stream = Stream(owner, Buffer())
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     stream.adopt(ours)
@@ -303,7 +384,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[int, str]) -> Non
 
 async def test_the_first_address_of_a_name_that_answers_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     owner = Owner()
-    stream = Stream(owner, make_buffer())
+    stream = Stream(owner, Buffer())
     with Listener("127.0.0.1") as listener:
         resolve(monkeypatch, (socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.2"), (socket.AF_INET, "127.0.0.1"))
         await stream.open("node-1", listener.port)
@@ -321,13 +402,13 @@ async def test_a_name_without_an_address_that_answers_is_no_connection(
     with Listener("127.0.0.1") as listener:
         resolve(monkeypatch, *addresses)
         with pytest.raises(OSError, match=r"Connect call failed|refused|has no address"):
-            await Stream(owner, make_buffer()).open("node-1", listener.port)
+            await Stream(owner, Buffer()).open("node-1", listener.port)
         assert (owner.opened, owner.ended) == (0, [])
 
 
 async def test_a_stream_that_was_closed_while_it_connected_is_not_opened() -> None:
     owner = Owner()
-    stream = Stream(owner, make_buffer())
+    stream = Stream(owner, Buffer())
     with Listener("127.0.0.1") as listener:
         opening = asyncio.ensure_future(stream.open("127.0.0.1", listener.port))
         stream.close()
