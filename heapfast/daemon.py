@@ -50,6 +50,7 @@ from heapfast.pipeline import Pipeline
 from heapfast.places import Place, heapster_place, preferred_place, selected, sharded
 from heapfast.process_tuning import (
     keep_collections_short,
+    let_go_of_code,
     raise_file_limit,
     return_freed_memory,
     shorten_turns,
@@ -180,12 +181,13 @@ class Daemon:
         """Runs every task until `stop` is set. A task that ends by itself is a bug, and ends the daemon."""
         tasks = [asyncio.create_task(run(), name=name) for name, run in self._tasks.items()]
         tasks.append(asyncio.create_task(self._keep_credentials(), name="credentials"))
-        # These two end by themselves.
+        # These three end by themselves.
         tasks.append(asyncio.create_task(keep_collections_short(self._has_started), name="collector"))
         tasks.append(asyncio.create_task(trim_heap(self._has_started), name="heap"))
+        tasks.append(asyncio.create_task(let_go_of_code(self._has_started), name="code"))
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
-            watched: set[asyncio.Task[Any]] = {stopping, *tasks[:-2]}
+            watched: set[asyncio.Task[Any]] = {stopping, *tasks[:-3]}
             done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 error = task.exception()

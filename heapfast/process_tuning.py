@@ -3,7 +3,7 @@
 In      nothing
 Out     a higher limit of open files; memory that goes back once it is free; a collector with little to look at
 Callers daemon
-Source  mallopt(3), glibc; gc of the standard library
+Source  mallopt(3), glibc; madvise(2), Linux; gc of the standard library
 Never   fails the daemon: a system that lacks one of these goes without it
 """
 
@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import mmap
 import resource
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Final
 
 #: From mallopt(3). Blocks of this size and more are mappings of their own, which go back when they are freed: columns
@@ -48,6 +50,9 @@ START_STEP_SECONDS: Final = 1.0
 
 #: So many times more after the start: by then every target has been asked a few times.
 LAST_STEPS: Final = 60
+
+#: What is mapped where, by proc_pid_maps(5).
+MAPS: Final = Path("/proc/self/maps")
 
 #: When the collector looks at each generation, as the interpreter has it.
 _THRESHOLDS: Final = gc.get_threshold()
@@ -90,7 +95,7 @@ def return_freed_memory() -> None:
     Unasked, each thread has a heap of its own, and what one frees there is of no use to the others: with 5,000 nodes
     that was 12 MiB of 437.
     """
-    mallopt = _from_glibc("mallopt")
+    mallopt = _from_libc("mallopt")
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, START_MMAP_THRESHOLD_BYTES)
         mallopt(M_TRIM_THRESHOLD, START_TRIM_THRESHOLD_BYTES)
@@ -121,6 +126,36 @@ async def keep_collections_short(
         gc.set_threshold(*_THRESHOLDS)
 
 
+async def let_go_of_code(
+    has_started: Callable[[], bool], sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+) -> None:
+    """Unmaps the pages of code that the start has run, once it is over; those that run again are mapped again.
+
+    The system maps a page of a library with its fifteen neighbours at the first touch, and takes none back before
+    memory is short. After the start of 130 libraries 29 MiB of files were resident (1,000 nodes); 16.5 MiB were 45 s
+    after this. The pages stay in the page cache, from where one comes back without a read. Nobody writes code, so that
+    nothing is lost, and nobody unloads a library, so that an address is what it was; data is not touched.
+
+    Args:
+        has_started: whether there is a batch: lists are read by then, and targets connected.
+    """
+    madvise = _from_libc("madvise")
+    if madvise is None or not MAPS.exists():
+        return
+    async for _ in _steps_of_start(has_started, sleep):
+        if has_started():
+            break
+    await asyncio.to_thread(_let_go_of_code, madvise)
+
+
+def _let_go_of_code(madvise: Callable[..., int]) -> None:
+    for line in MAPS.read_text().splitlines():
+        span, access, _, _, inode = line.split()[:5]
+        if access == "r-xp" and inode != "0":
+            start, end = (int(address, 16) for address in span.split("-"))
+            madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
+
+
 async def trim_heap(
     has_started: Callable[[], bool], sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 ) -> None:
@@ -136,7 +171,7 @@ async def trim_heap(
     Args:
         has_started: whether there is a batch.
     """
-    trim, mallopt = _from_glibc("malloc_trim"), _from_glibc("mallopt")
+    trim, mallopt = _from_libc("malloc_trim"), _from_libc("mallopt")
     if trim is None or mallopt is None:
         return
     are_all_connected = False
@@ -149,7 +184,7 @@ async def trim_heap(
         trim(TRIM_THRESHOLD_BYTES if are_all_connected else 0)
 
 
-def _from_glibc(name: str) -> Callable[..., int] | None:
+def _from_libc(name: str) -> Callable[..., int] | None:
     return getattr(ctypes.CDLL(None), name, None)
 
 

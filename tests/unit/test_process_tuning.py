@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import cmath
 import ctypes
 import gc
+import mmap
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -27,6 +31,7 @@ from heapfast.process_tuning import (
     TOP_PAD_BYTES,
     TRIM_THRESHOLD_BYTES,
     keep_collections_short,
+    let_go_of_code,
     raise_file_limit,
     return_freed_memory,
     shorten_turns,
@@ -174,3 +179,68 @@ async def test_buffers_stay_in_the_heap_once_all_targets_are_connected(
         (5, M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES),
         (5, M_TOP_PAD, TOP_PAD_BYTES),
     ]
+
+
+def resident_code_kib(library: str) -> int:
+    """So much of a library's code is mapped."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    for line in lines:
+        if line.endswith(library) and " r-xp " in line:
+            return next(int(field.split()[1]) for field in lines if field.startswith("Rss:"))
+    raise LookupError(library)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="SKIPPED: nothing is unmapped but on Linux")
+async def test_code_that_nobody_runs_any_more_is_unmapped_and_runs_when_it_is_called() -> None:
+    library = getattr(cmath, "__file__", None)
+    if library is None:
+        pytest.skip("SKIPPED: this Python has cmath built in")
+    assert cmath.sqrt(-1) == 1j
+    assert resident_code_kib(library) > 0
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    await let_go_of_code(lambda: len(slept) >= 5, sleep)
+    assert len(slept) == 5
+    assert resident_code_kib(library) == 0
+    assert cmath.sqrt(-1) == 1j
+    assert resident_code_kib(library) > 0
+
+
+async def test_only_code_of_files_is_unmapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    maps = tmp_path / "maps"
+    maps.write_text(
+        "1000-2000 r--p 00000000 fe:00 11   /lib/a.so\n"
+        "2000-5000 r-xp 00001000 fe:00 11   /lib/a.so\n"
+        "5000-6000 rw-p 00004000 fe:00 11   /lib/a.so\n"
+        "7000-8000 r-xp 00000000 00:00 0 \n"
+        "8000-9000 r-xp 00000000 00:00 0    [vdso]\n"
+        "9000-a000 r-xp 00000000 fe:00 12   /lib/of two words.so\n"
+        "b000-c000 rwxp 00000000 fe:00 13   /lib/patched.so\n"
+    )
+    told: list[tuple[int, int, int]] = []
+    monkeypatch.setattr(process_tuning, "MAPS", maps)
+    monkeypatch.setattr(
+        ctypes,
+        "CDLL",
+        lambda name: SimpleNamespace(madvise=lambda start, size, what: told.append((start.value, size.value, what))),
+    )
+    await let_go_of_code(lambda: True)
+    assert told == [(0x2000, 0x3000, mmap.MADV_DONTNEED), (0x9000, 0x1000, mmap.MADV_DONTNEED)]
+
+
+@pytest.mark.parametrize("lacks", ["the system call", "the table of maps"])
+async def test_without_either_code_stays(lacks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    if lacks == "the system call":
+        monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
+    else:
+        monkeypatch.setattr(process_tuning, "MAPS", tmp_path / "none")
+    await let_go_of_code(lambda: False, sleep)
+    assert slept == []
