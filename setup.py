@@ -28,7 +28,10 @@ EXTENSIONS = [
     "heapfast.scrape._openssl",
     "heapfast.scrape._stream",
     "heapfast.scrape._response",
+    "heapfast.scrape._http",
     "heapfast.scrape._rhythm",
+    "heapfast.scrape._target",
+    "heapfast.scrape._round",
     # 3: bytes -> rows
     "heapfast.wire._rows",
     "heapfast.wire._summary",

@@ -65,9 +65,9 @@ from heapfast.processors.pod import PodEnricher
 from heapfast.processors.starts import PodStarts
 from heapfast.query._selector import parse_selector
 from heapfast.render._roster import Roster
+from heapfast.scrape._http import KubeletClient
 from heapfast.scrape.beside import make_beside
 from heapfast.scrape.extra import ExtraScrapes
-from heapfast.scrape.http import KubeletClient
 from heapfast.scrape.limits import Limits
 from heapfast.scrape.loop import SCRAPE_OFFSET_NS, Windows, window_of
 from heapfast.scrape.manager import ScrapeManager

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from heapfast._core import Store
     from heapfast.clock import Clock
     from heapfast.processors.gate import Gate
+    from heapfast.scrape._target import Target
     from heapfast.scrape.loop import Window
     from heapfast.scrape.manager import ScrapeManager
-    from heapfast.scrape.target import Target
     from heapfast.store.monitoring import TickMonitoring
     from heapfast.wire._rows import Rows
 

@@ -2,7 +2,7 @@
 
 In      PEM, or paths of PEM files
 Out     ssl.SSLContext, TLS 1.2 and up, HTTP/1.1 alone
-Callers kube.access for asking; scrape/http.py for reading ahead, and with scrape/_openssl.pyx for what OpenSSL itself
+Callers kube.access for asking; scrape/_http.pyx for reading ahead, and with scrape/_openssl.pyx for what OpenSSL itself
         knows; daemon and serving for serving, the latter exchanging contexts while it does
 Source  spec/heapster-pipeline.md 3.2 for kubelets; spec/heapster-rest.md B9 for client certificates
 Never   asks for a passphrase, or names more of a key than its file

@@ -6,7 +6,7 @@ Callers worker.py
 Source  RFC 9112; httptools finds the end of an answer
 Never   decodes a body, follows a redirect, or sends a request again
 
-Not the daemon's own client (scrape/http.py): a fault in that one must not hide itself in the figures.
+Not the daemon's own client (scrape/_http.pyx): a fault in that one must not hide itself in the figures.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ import uvloop
 from bench.figures import Figures, Scale, at_most, main
 from bench.processes import memory_of
 from heapfast.errors import ScrapeError
-from heapfast.scrape.http import Connection, KubeletClient
+from heapfast.scrape._http import Connection, KubeletClient
 from heapfast.sim.certificates import Authority
 from heapfast.tls import client_context, server_context
 

@@ -6,6 +6,6 @@ Callers pipeline asks for windows, daemon builds; monitoring.py shows the counte
 Source  spec/heapster-pipeline.md 3.2 to 3.7 and 4
 Never   knows the store or the API server, or lets one target cost another
 
-Read loop.py and places.py (when), manager.py and round.py (whom), sources/ (what), then http.py, _stream.pyx and
+Read loop.py and places.py (when), manager.py and _round.pyx (whom), sources/ (what), then _http.pyx, _stream.pyx and
 _response.pyx (how).
 """

@@ -2,7 +2,7 @@
 
 In      a context whose library is known (tls.find_functions)
 Out     OpenSsl: bytes of a connection; whether there are more of them where the loop does not see them
-Callers http.py makes one a client, _stream.pyx reads and writes
+Callers _http.pyx makes one a client, _stream.pyx reads and writes
 Source  OpenSSL's manual: SSL_read_ex(3), SSL_has_pending(3), SSL_get_error(3)
 Never   waits, or makes up an exception of TLS: what has gone wrong the ssl module says, asked for the same once more
 """

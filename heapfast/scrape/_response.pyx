@@ -2,7 +2,7 @@
 
 In      bytes as they arrive, cut anywhere
 Out     status, body and content type of one answer; whether the connection can be used again
-Callers http.py
+Callers _http.pyx
 Source  RFC 9112, the strict side of it: what two readers could understand differently is refused
 Never   holds more than the limits allow, or keeps a view of what it was fed
 
@@ -33,31 +33,12 @@ cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject**, Py_ssize_t) except -1
     void Py_XDECREF(PyObject*)
 
-cdef enum stage_t:
-    STATUS_LINE
-    HEADER_LINE
-    BODY_OF_LENGTH
-    CHUNK_SIZE             # its digits
-    CHUNK_EXTENSION        # what follows them, unread
-    CHUNK_SIZE_LF
-    CHUNK_DATA
-    CHUNK_DATA_CR
-    CHUNK_DATA_LF
-    TRAILER_LINE
-    BODY_TO_THE_END
-    DONE
-
 cdef enum:
     FIRST_BYTES = 4096           # room for a body of which nothing is known
     TRUSTED_BYTES = 1 << 20      # of an announced length; more is made room for once it comes
     MAX_SIZE_DIGITS = 15         # of a chunk's size: a larger one is more than any limit
     MAX_LENGTH_DIGITS = 18       # of a content length, likewise
     STATUS_BYTES = 12            # "HTTP/1.1 200"
-
-
-cdef struct value_t:
-    const char* ptr
-    Py_ssize_t len
 
 
 # RFC 9110 5.6.2: what the name of a header is made of.
@@ -125,30 +106,6 @@ cdef class ResponseReader:
         reusable: after a complete answer: the connection may carry another request.
         received: bytes of the current answer so far.
     """
-    cdef readonly int status
-    cdef readonly bint reusable
-    cdef readonly Py_ssize_t received
-    cdef str _label
-    cdef Py_ssize_t _max_header_bytes
-    cdef Py_ssize_t _max_body_bytes
-    cdef Py_ssize_t _max_error_body_bytes
-    cdef stage_t _stage
-    cdef int _code               # of the answer whose headers are being read
-    cdef int _digits             # of the chunk's size
-    cdef bint _is_chunked
-    cdef bint _has_length
-    cdef bint _keeps_alive       # by its version, or because it says so
-    cdef bint _closes            # says so, or has no other end
-    cdef bint _has_type
-    cdef Py_ssize_t _header_bytes
-    cdef Py_ssize_t _left        # of the body, or of the chunk
-    cdef bytes _line             # of which the end has not come
-    cdef bytes _type
-    cdef str _type_text
-    cdef PyObject* _body
-    cdef Py_ssize_t _size
-    cdef Py_ssize_t _room
-    cdef Py_ssize_t _last_size   # of the last body
 
     def __cinit__(self, str label not None, limits):
         self._label = label

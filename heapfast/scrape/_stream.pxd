@@ -13,9 +13,15 @@ cdef class Buffer:
         Py_ssize_t size
 
 
+cdef class Owner:
+    cpdef stream_opened(self, Stream stream)
+    cpdef stream_received(self, Stream stream, data)
+    cpdef stream_ended(self, Stream stream, error)
+
+
 cdef class Stream:
     cdef:
-        object _owner
+        Owner _owner
         object _socket     # None before it is open, and after its end
         bytes _unsent
         Buffer _buffer     # of all streams of the loop

@@ -1,22 +1,15 @@
 import socket
 import ssl
-from typing import Final, Protocol
+from typing import Final
 
 from heapfast.scrape._openssl import OpenSsl
 
 READS_A_TURN: Final[int]
 
-class Owner(Protocol):
-    """Who uses a stream."""
-
-    def stream_opened(self, stream: Stream) -> None:
-        """Data can be sent."""
-
-    def stream_received(self, stream: Stream, data: memoryview) -> None:
-        """Takes data, borrowed until it returns."""
-
-    def stream_ended(self, stream: Stream, error: Exception | None) -> None:
-        """The last that is heard of a stream: closed by the other side, or broken."""
+class Owner:
+    def stream_opened(self, stream: Stream) -> None: ...
+    def stream_received(self, stream: Stream, data: memoryview) -> None: ...
+    def stream_ended(self, stream: Stream, error: Exception | None) -> None: ...
 
 class Buffer: ...
 

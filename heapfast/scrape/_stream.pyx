@@ -2,7 +2,7 @@
 
 In      what the socket has received; requests to send
 Out     calls of the owner: opened, received, ended
-Callers http.py
+Callers _http.pyx
 Never   knows HTTP, or holds a buffer of its own while nothing is in flight
 
 The loop says that a socket can be read, and the stream reads it: with TLS, OpenSSL does, from the socket itself, as
@@ -47,10 +47,23 @@ cdef class Buffer:
         self.size = PyByteArray_GET_SIZE(self.array)
 
 
+cdef class Owner:
+    """Who uses a stream."""
+
+    cpdef stream_opened(self, Stream stream):
+        """Data can be sent."""
+
+    cpdef stream_received(self, Stream stream, data):
+        """Takes data, borrowed until it returns."""
+
+    cpdef stream_ended(self, Stream stream, error):
+        """The last that is heard of a stream: closed by the other side, or broken."""
+
+
 cdef class Stream:
     """A connection without TLS. Made on the loop that it is used on; opened once."""
 
-    def __init__(self, owner, Buffer buffer not None):
+    def __init__(self, Owner owner not None, Buffer buffer not None):
         self._owner = owner
         self._buffer = buffer
         self._loop = asyncio.get_running_loop()
@@ -164,7 +177,7 @@ cdef class Stream:
 cdef class TlsStream(Stream):
     """A connection with TLS."""
 
-    def __init__(self, owner, Buffer buffer not None, context, server_name, OpenSsl openssl=None):
+    def __init__(self, Owner owner not None, Buffer buffer not None, context, server_name, OpenSsl openssl=None):
         super().__init__(owner, buffer)
         self._context = context
         self._server_name = server_name

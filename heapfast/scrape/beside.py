@@ -2,7 +2,7 @@
 
 In      windows, the phase of a target
 Out     Beside: whether the second source is due
-Callers daemon makes it, manager.py keeps it, round.py asks
+Callers daemon makes it, manager.py keeps it, _round.pyx asks
 Source  ours; the drawing is in _side.pxd
 Never   lets a hanging answer hold up the main source: what is left of the window is all the time it has
 

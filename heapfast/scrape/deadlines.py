@@ -2,7 +2,7 @@
 
 In      requests with a `due` time of the loop's clock
 Out     a call of `expire` on each that is overdue
-Callers http.py
+Callers _http.pyx
 Never   costs a timer for each request: a set insertion and a removal are all that a good scrape pays
 
 A timer of the loop's own for each request costs about 1 us to set and cancel; the set costs 0.1 us, and

@@ -2,7 +2,7 @@
 
 In      options
 Out     Limits, and the reasons that failed scrapes are counted under
-Callers http.py, _response.pyx; daemon builds it from the options
+Callers _http.pyx, _response.pyx; daemon builds it from the options
 Never   changes while running
 """
 

@@ -18,15 +18,16 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from heapfast.scrape._round import Round
+from heapfast.scrape._target import Target, host_port
+from heapfast.scrape.kit import Deliver, Kit, ScrapeObserver, ScrapeReport
 from heapfast.scrape.monitoring import ScrapeCounters
 from heapfast.scrape.places import Places
-from heapfast.scrape.round import Deliver, Kit, Round, ScrapeObserver, ScrapeReport
-from heapfast.scrape.target import Target, host_port
 
 if TYPE_CHECKING:
     from heapfast.clock import Clock
+    from heapfast.scrape._http import KubeletClient
     from heapfast.scrape.beside import Beside
-    from heapfast.scrape.http import KubeletClient
     from heapfast.scrape.loop import Window
     from heapfast.scrape.sources.source import Source
 

@@ -2,7 +2,7 @@
 
 In      outcomes of scrapes, counted in plain integers; the state that targets keep anyway
 Out     Heapster's heapster_scraper_... and heapster_kubelet_..., and ours, heapfast_scrape_...
-Callers round.py counts; daemon registers the collector
+Callers _round.pyx counts; daemon registers the collector
 Source  spec/heapster-pipeline.md 3.7; values are true here (Q25)
 Never   costs a scrape more than a few additions: families are made when somebody asks
 
@@ -28,9 +28,9 @@ from heapfast.histograms import Bounds, Histogram
 from heapfast.units import NS_PER_SECOND
 
 if TYPE_CHECKING:
+    from heapfast.scrape._target import Target
     from heapfast.scrape.loop import Windows
     from heapfast.scrape.manager import ScrapeManager
-    from heapfast.scrape.target import Target
 
 # Of scrape durations, seconds. Written with their fractions: another text would be another series.
 _BOUNDS: Final = Bounds((0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0), str)
@@ -76,7 +76,7 @@ class ScrapeCounters:
         self.parse_seconds = 0.0
         self.durations = Histogram(_BOUNDS)
 
-    def observe(self, outcome: str, seconds: float, body_bytes: int, *, is_side: bool = False) -> None:
+    def observe(self, outcome: str, seconds: float, body_bytes: int, is_side: bool = False) -> None:
         """Count a scrape that has ended."""
         self.outcomes[outcome] += 1
         if is_side:

@@ -2,7 +2,7 @@
 
 In      each good answer of a target, with the window that it belongs to
 Out     Target.place_ms: how long after a window's end it is asked; targets in the order of their starts
-Callers manager.py, round.py
+Callers manager.py, _round.pyx
 Source  docs/architecture.md, "The tick"; _rhythm.pyx knows a rhythm when it sees one
 Never   asks anybody oftener, or later than half of a round's deadline after the window's end
 
@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from heapfast.scrape._rhythm import Rhythm
-from heapfast.scrape.target import START_STEP_MS, Target
+from heapfast.scrape._target import START_STEP_MS, Target
 
 if TYPE_CHECKING:
     from heapfast.scrape.loop import Window

@@ -2,7 +2,7 @@
 
 In      a target and a window; later a body
 Out     request bytes; rows, through the parsers of heapfast.wire
-Callers round.py
+Callers _round.pyx
 Source  source.py has the protocol that every adapter follows; copying one file starts the next
 Never   opens a connection
 """

@@ -2,7 +2,7 @@
 
 In      a target, a window
 Out     POST /stats/container/ with the window; rows of node, system containers, pods and containers
-Callers round.py
+Callers _round.pyx
 Source  spec/heapster-pipeline.md 3.5
 Never   asks for more than the newest sample of the window
 """
@@ -17,8 +17,8 @@ from heapfast.wire._cadvisor import parse_cadvisor
 from heapfast.wire._rows import Rows
 
 if TYPE_CHECKING:
+    from heapfast.scrape._target import Target
     from heapfast.scrape.loop import Window
-    from heapfast.scrape.target import Target
 
 # The order of the members is Heapster's.
 _BODY = '{"containerName":"/","num_stats":1,"start":"%s","end":"%s","subcontainers":true}'

@@ -2,7 +2,7 @@
 
 In      a target, whose node may name a path of its own
 Out     GET /metrics/resource; rows of the node and of pod containers
-Callers round.py
+Callers _round.pyx
 Source  spec/metrics-k8s-io.md 14.3 (the annotation), 14.4 and 15
 Never   asks for gzip: the kubelet is near, and packing costs both sides more than the wire does
 """
@@ -17,8 +17,8 @@ from heapfast.wire._resource import parse_resource
 from heapfast.wire._rows import Rows
 
 if TYPE_CHECKING:
+    from heapfast.scrape._target import Target
     from heapfast.scrape.loop import Window
-    from heapfast.scrape.target import Target
 
 PATH: Final = "/metrics/resource"
 

@@ -2,7 +2,7 @@
 
 In      a target
 Out     GET /stats/summary/; rows of node, system containers, pods and containers
-Callers round.py
+Callers _round.pyx
 Source  spec/heapster-pipeline.md 3.6
 Never   asks for a window: the kubelet answers with its newest sample
 """
@@ -16,8 +16,8 @@ from heapfast.wire._rows import Rows
 from heapfast.wire._summary import parse_summary
 
 if TYPE_CHECKING:
+    from heapfast.scrape._target import Target
     from heapfast.scrape.loop import Window
-    from heapfast.scrape.target import Target
 
 
 class KubeletSummary:

@@ -2,8 +2,8 @@
 
 In      a target and a window; later a body
 Out     Source, the protocol; request heads
-Callers the adapters of this folder, round.py, monitoring.py
-Never   adds credentials: http.py does, where they may be sent
+Callers the adapters of this folder, _round.pyx, monitoring.py
+Never   adds credentials: _http.pyx does, where they may be sent
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from heapfast import __version__
 
 if TYPE_CHECKING:
+    from heapfast.scrape._target import Target
     from heapfast.scrape.loop import Window
-    from heapfast.scrape.target import Target
     from heapfast.wire._rows import Rows
 
 

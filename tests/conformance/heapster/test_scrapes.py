@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from heapfast.kube.nodes import nodes_resource
+from heapfast.scrape._target import Target
 from heapfast.scrape.loop import Window
-from heapfast.scrape.target import Target
 from tests.conformance.heapster.recordings import SCENARIOS, load
 from tests.conformance.heapster.replay import ADAPTERS, options_of
 from tests.conformance.heapster.settle_batches import BAD_VALUE_NODES

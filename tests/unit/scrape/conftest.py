@@ -14,7 +14,7 @@ from typing import Any
 import pytest_asyncio
 
 from heapfast.errors import ScrapeError
-from heapfast.scrape.http import Connection, KubeletClient
+from heapfast.scrape._http import Connection, KubeletClient
 
 HEAD = b"GET /stats/summary/ HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 

@@ -14,11 +14,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, cast
 
-from heapfast.scrape.http import KubeletClient, OnDone
+from heapfast.scrape._http import KubeletClient, OnDone
+from heapfast.scrape._target import Target
 from heapfast.scrape.loop import Window
 from heapfast.scrape.manager import ScrapeManager
 from heapfast.scrape.sources.kubelet_resource import KubeletResource
-from heapfast.scrape.target import Target
 from tests.unit.scrape.virtual import LoopClock
 
 #: The sample times of all containers that there are at a moment; both as milliseconds after the first window's end.

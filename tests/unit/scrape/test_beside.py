@@ -11,15 +11,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from heapfast.errors import ScrapeError
+from heapfast.scrape._http import KubeletClient, OnDone
+from heapfast.scrape._target import Target
 from heapfast.scrape.beside import Beside
-from heapfast.scrape.http import KubeletClient, OnDone
+from heapfast.scrape.kit import ScrapeReport
 from heapfast.scrape.loop import Window
 from heapfast.scrape.manager import ScrapeManager
 from heapfast.scrape.monitoring import ScrapeCollector
-from heapfast.scrape.round import ScrapeReport
 from heapfast.scrape.sources.kubelet_resource import KubeletResource
 from heapfast.scrape.sources.kubelet_summary import KubeletSummary
-from heapfast.scrape.target import Target
 from heapfast.wire._rows import Rows
 from tests.unit.scrape.virtual import T0_NS, LoopClock, run
 

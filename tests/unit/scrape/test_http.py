@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from heapfast.errors import ScrapeError
-from heapfast.scrape.http import Connection
+from heapfast.scrape._http import Connection
 from heapfast.scrape.limits import Limits
 from tests.unit.scrape.conftest import HEAD, MakeConnection, fetch
 from tests.unit.scrape.scripted_server import (

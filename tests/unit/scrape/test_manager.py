@@ -12,11 +12,12 @@ from typing import Any, cast
 import pytest
 
 from heapfast.errors import ParseError, ScrapeError
-from heapfast.scrape.http import KubeletClient, OnDone
+from heapfast.scrape._http import KubeletClient, OnDone
+from heapfast.scrape._round import MAX_NAMED, MAX_OPENING
+from heapfast.scrape._target import START_STEP_MS, Target
+from heapfast.scrape.kit import Deliver, ScrapeReport
 from heapfast.scrape.loop import Window
 from heapfast.scrape.manager import ScrapeManager
-from heapfast.scrape.round import MAX_NAMED, MAX_OPENING, Deliver, ScrapeReport
-from heapfast.scrape.target import START_STEP_MS, Target
 from heapfast.wire._rows import Rows
 from tests.unit.scrape.virtual import T0_NS, LoopClock, run
 

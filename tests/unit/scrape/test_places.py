@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from heapfast.scrape._rhythm import LAG_SECONDS
+from heapfast.scrape._target import START_STEP_MS
 from heapfast.scrape.monitoring import ScrapeCollector
-from heapfast.scrape.target import START_STEP_MS
 from tests.unit.scrape.kubelets import Fleet, Samples, after, drawn, on_demand, steady, with_clock
 from tests.unit.scrape.virtual import LoopClock, run
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from heapfast.clock import ManualClock
-from heapfast.scrape.http import KubeletClient
+from heapfast.scrape._http import KubeletClient
 from heapfast.scrape.loop import Window
 from heapfast.scrape.manager import ScrapeManager
 from heapfast.scrape.sources.kubelet_resource import KubeletResource, clean_path

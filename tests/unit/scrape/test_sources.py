@@ -8,12 +8,12 @@ import pytest
 
 from heapfast import __version__
 from heapfast.errors import ParseError
-from heapfast.scrape.http import Connection
+from heapfast.scrape._http import Connection
+from heapfast.scrape._target import Target, host_port
 from heapfast.scrape.loop import Window
 from heapfast.scrape.sources.cadvisor import Cadvisor
 from heapfast.scrape.sources.kubelet_summary import KubeletSummary
 from heapfast.scrape.sources.source import Source
-from heapfast.scrape.target import Target, host_port
 from tests.shared import shared_path
 from tests.unit.scrape.virtual import T0_NS
 

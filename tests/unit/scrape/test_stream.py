@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heapfast.scrape._openssl import OpenSsl
-from heapfast.scrape._stream import READS_A_TURN, Buffer, Stream, TlsStream
+from heapfast.scrape._stream import READS_A_TURN, Buffer, Owner, Stream, TlsStream
 from heapfast.sim.certificates import Authority
 from heapfast.tls import client_context, find_connection, read_ahead, server_context
 
@@ -63,7 +63,7 @@ def _make_contexts(folder: Path) -> Contexts:
     return Contexts(client_context(ca_pem=authority.pem.decode()), server_context(cert_file=file))
 
 
-class Owner:
+class Talker(Owner):
     """Whoever uses the stream: keeps what it is told."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ async def turn() -> None:
 class Talk:
     """A stream over one end of a pair of sockets, and a server at the other end."""
 
-    def __init__(self, contexts: Contexts, version: ssl.TLSVersion, owner: Owner) -> None:
+    def __init__(self, contexts: Contexts, version: ssl.TLSVersion, owner: Talker) -> None:
         client, server, openssl = contexts
         server.minimum_version = server.maximum_version = version
         self.owner = owner
@@ -176,7 +176,7 @@ def test_records_of_every_length_come_through_reads_of_every_length(
     cuts: list[int],
 ) -> None:
     async def talk() -> None:
-        with Talk(request.getfixturevalue(reading), version, Owner()) as talk:
+        with Talk(request.getfixturevalue(reading), version, Talker()) as talk:
             await talk.shake(handshake)
             sent = b""
             for number, length in enumerate(lengths):
@@ -195,7 +195,7 @@ def test_records_of_every_length_come_through_reads_of_every_length(
 async def test_what_is_no_tls_ends_the_stream_wherever_reads_end(
     cut: int, reading: str, request: pytest.FixtureRequest
 ) -> None:
-    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Talker()) as talk:
         await talk.shake([200_000])
         talk.server.write(b"good")
         await talk.arrive(talk.to_client.read(), [cut])
@@ -212,7 +212,7 @@ async def test_what_is_no_tls_ends_the_stream_wherever_reads_end(
 async def test_a_flood_of_small_records_holds_the_loop_for_some_of_them_only(
     reading: str, request: pytest.FixtureRequest
 ) -> None:
-    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Talker()) as talk:
         await talk.shake([200_000])
         for _ in range(READS_A_TURN * 2 + 1):
             talk.server.write(b"a")
@@ -227,7 +227,7 @@ async def test_a_flood_of_small_records_holds_the_loop_for_some_of_them_only(
 async def test_records_that_come_with_the_end_are_delivered_before_it(
     reading: str, request: pytest.FixtureRequest
 ) -> None:
-    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Talker()) as talk:
         await talk.shake([200_000])
         for record in (b"abc", b"de", b"more"):
             talk.server.write(record)
@@ -242,7 +242,7 @@ async def test_records_that_come_with_the_end_are_delivered_before_it(
 async def test_records_with_room_for_many_are_read_at_once(reading: str, request: pytest.FixtureRequest) -> None:
     left: list[int] = []
 
-    class Looking(Owner):
+    class Looking(Talker):
         def stream_received(self, stream: Stream, data: memoryview) -> None:
             super().stream_received(stream, data)
             left.append(talk.unread())
@@ -258,7 +258,7 @@ async def test_records_with_room_for_many_are_read_at_once(reading: str, request
 
 
 async def test_nothing_is_read_to_learn_that_nothing_is_left(direct: Contexts, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Talk(direct, ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+    with Talk(direct, ssl.TLSVersion.TLSv1_3, Talker()) as talk:
         await talk.shake([200_000])
         await turn()
         monkeypatch.delattr(ssl.SSLSocket, "read")
@@ -269,7 +269,7 @@ async def test_nothing_is_read_to_learn_that_nothing_is_left(direct: Contexts, m
 
 @pytest.mark.parametrize("reading", READINGS)
 async def test_new_keys_are_taken_between_two_records(reading: str, request: pytest.FixtureRequest) -> None:
-    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Talker()) as talk:
         await talk.shake([200_000])
         talk.server.write(b"old ")
         assert talk.tell_server("SSL_key_update", ctypes.c_int(ASK_FOR_NEW_KEYS)) == 1
@@ -284,7 +284,7 @@ async def test_new_keys_are_taken_between_two_records(reading: str, request: pyt
 async def test_a_request_in_the_middle_of_another_handshake_is_sent_after_it(
     reading: str, request: pytest.FixtureRequest
 ) -> None:
-    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_2, Owner()) as talk:
+    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_2, Talker()) as talk:
         await talk.shake([200_000])
         assert talk.tell_server("SSL_renegotiate") == 1
         talk.hear()
@@ -301,7 +301,7 @@ async def test_a_request_in_the_middle_of_another_handshake_is_sent_after_it(
 
 @pytest.mark.parametrize("reading", READINGS)
 async def test_what_the_other_side_has_no_room_for_is_sent_later(reading: str, request: pytest.FixtureRequest) -> None:
-    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Talker()) as talk:
         await talk.shake([200_000])
         asked = bytes(range(256)) * 4096
         talk.stream.send(asked)
@@ -319,7 +319,7 @@ async def test_what_the_other_side_has_no_room_for_is_sent_later(reading: str, r
 async def test_a_write_that_waits_for_the_other_side_goes_on_when_something_has_come(
     contexts: Contexts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Talk(contexts, ssl.TLSVersion.TLSv1_3, Owner()) as talk:
+    with Talk(contexts, ssl.TLSVersion.TLSv1_3, Talker()) as talk:
         await talk.shake([200_000])
         tries: list[bytes] = []
 
@@ -339,7 +339,7 @@ async def test_a_write_that_waits_for_the_other_side_goes_on_when_something_has_
 
 
 async def test_a_failure_to_send_is_told_later() -> None:
-    owner = Owner()
+    owner = Talker()
     stream = Stream(owner, Buffer())
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
@@ -383,7 +383,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[int, str]) -> Non
 
 
 async def test_the_first_address_of_a_name_that_answers_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    owner = Owner()
+    owner = Talker()
     stream = Stream(owner, Buffer())
     with Listener("127.0.0.1") as listener:
         resolve(monkeypatch, (socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.2"), (socket.AF_INET, "127.0.0.1"))
@@ -398,7 +398,7 @@ async def test_the_first_address_of_a_name_that_answers_is_taken(monkeypatch: py
 async def test_a_name_without_an_address_that_answers_is_no_connection(
     addresses: list[tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owner = Owner()
+    owner = Talker()
     with Listener("127.0.0.1") as listener:
         resolve(monkeypatch, *addresses)
         with pytest.raises(OSError, match=r"Connect call failed|refused|has no address"):
@@ -407,7 +407,7 @@ async def test_a_name_without_an_address_that_answers_is_no_connection(
 
 
 async def test_a_stream_that_was_closed_while_it_connected_is_not_opened() -> None:
-    owner = Owner()
+    owner = Talker()
     stream = Stream(owner, Buffer())
     with Listener("127.0.0.1") as listener:
         opening = asyncio.ensure_future(stream.open("127.0.0.1", listener.port))

@@ -2,7 +2,7 @@
 
 In      request bytes (head without the empty line, body), credentials
 Out     on_done(body, error), once for each request, never from inside `request`
-Callers round.py asks, manager.py opens and closes
+Callers _round.pyx asks, manager.py opens and closes
 Source  RFC 9112; design: Q23 (everything ends), Q24 (the token goes over TLS only)
 Never   follows a redirect, asks for compression, or has two requests of one target in flight
 
@@ -16,31 +16,31 @@ A request of 32 KB costs 9 us of CPU without TLS and 18 us with it, where aiohtt
 (bench/micro/scrape.py): no task, no timer of its own, no object for headers, and one buffer that all connections
 receive into.
 """
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.math cimport INFINITY
+from libc.string cimport memcpy
 
-from __future__ import annotations
+from heapfast.scrape._openssl cimport OpenSsl
+from heapfast.scrape._response cimport ResponseReader
+from heapfast.scrape._stream cimport Buffer, Owner, Stream, TlsStream
 
 import asyncio
 import contextlib
 import errno
-import math
 import ssl
 from collections.abc import Callable
-from typing import Final
 
 from heapfast.errors import ScrapeError
-from heapfast.scrape._openssl import OpenSsl
-from heapfast.scrape._response import ResponseReader
-from heapfast.scrape._stream import Buffer, Stream, TlsStream
 from heapfast.scrape.deadlines import Deadlines
 from heapfast.scrape.limits import Limits
 from heapfast.tls import read_ahead
 
 OnDone = Callable[[bytes | None, ScrapeError | None], None]
 
-_UNREACHABLE: Final = frozenset((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN))
+cdef object UNREACHABLE = frozenset((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN))
 
 
-class KubeletClient:
+cdef class KubeletClient:
     """What all connections share. Made and used on one running loop.
 
     Args:
@@ -50,30 +50,24 @@ class KubeletClient:
         send_token_over_http: send the token without TLS too, where anybody on the way can read it (Q24).
     """
 
-    def __init__(
-        self,
-        *,
-        limits: Limits | None = None,
-        tls: ssl.SSLContext | None = None,
-        token: Callable[[], str | None] | None = None,
-        send_token_over_http: bool = False,
-    ) -> None:
+    def __init__(self, *, limits=None, tls=None, token=None, bint send_token_over_http=False):
         self.loop = asyncio.get_running_loop()
         self.limits = limits or Limits()
         self.deadlines = Deadlines(self.loop, self.limits.tick_seconds)
+        self._connect_seconds = self.limits.connect_seconds
+        self._first_byte_seconds = self.limits.first_byte_seconds
+        self._total_seconds = self.limits.total_seconds
         self.scheme = "http" if tls is None else "https"
         self._tls = tls
         self._token = token if tls is not None or send_token_over_http else None
-        self._last_token: str | None = None
         self._authorization = b""
         self._buffer = Buffer()
-        self._openssl: OpenSsl | None = None
         if tls is not None:
             read_ahead(tls)
             with contextlib.suppress(LookupError):
                 self._openssl = OpenSsl(tls)
 
-    def connect(self, ip: str, port: int, label: str) -> Connection:
+    def connect(self, str ip, int port, str label):
         """Gives a connection to an address; nothing is opened before its first request.
 
         Args:
@@ -81,11 +75,11 @@ class KubeletClient:
         """
         return Connection(self, ip, port, label)
 
-    def close(self) -> None:
+    def close(self):
         """Stops looking for time-outs. Close the connections first."""
         self.deadlines.close()
 
-    def authorization(self, label: str) -> bytes:
+    cdef bytes authorization(self, str label):
         """The header line that shows the token, b"" for none.
 
         Raises:
@@ -106,64 +100,35 @@ class KubeletClient:
             self._last_token = token
         return self._authorization
 
-    def make_stream(self, connection: Connection, ip: str) -> Stream:
+    cdef Stream make_stream(self, Connection connection, str ip):
         """A stream that is not open yet, with TLS where the client asks with it."""
         if self._tls is None:
             return Stream(connection, self._buffer)
         return TlsStream(connection, self._buffer, self._tls, ip, self._openssl)
 
 
-class Connection:
-    """Asks one target, one request at a time.
+cdef class Connection(Owner):
+    """Asks one target, one request at a time."""
 
-    Attributes:
-        due: the loop's time at which the request in flight has taken too long.
-    """
-
-    __slots__ = (
-        "_client",
-        "_ip",
-        "_is_kept",
-        "_label",
-        "_message",
-        "_on_done",
-        "_opening",
-        "_phase",
-        "_port",
-        "_reader",
-        "_stream",
-        "_total_due",
-        "_total_seconds",
-        "due",
-    )
-
-    def __init__(self, client: KubeletClient, ip: str, port: int, label: str) -> None:
+    def __init__(self, KubeletClient client not None, str ip, int port, str label):
         self._client = client
         self._ip = ip
         self._port = port
         self._label = label
         self._reader = ResponseReader(label, client.limits)
-        self._stream: Stream | None = None
-        self._opening: asyncio.Task[None] | None = None
-        self._on_done: OnDone | None = None
         self._message = b""
-        self._is_kept = False  # the stream has carried an answer, and none of this request's has come yet
-        self._phase = ""
-        self._total_due = 0.0
-        self._total_seconds = client.limits.total_seconds
-        self.due = 0.0
 
     @property
-    def content_type(self) -> str:
+    def content_type(self):
         """Content type of the last answer."""
         return self._reader.content_type
 
     @property
-    def is_open(self) -> bool:
+    def is_open(self):
         """Whether the next request goes out at once, without a handshake before it."""
         return self._stream is not None and self._stream.is_usable()
 
-    def request(self, head: bytes, body: bytes, on_done: OnDone, *, at_most_seconds: float = math.inf) -> None:
+    def request(self, bytes head not None, bytes body not None, on_done not None, *, double at_most_seconds=INFINITY):
         """Send a request, and have its outcome delivered.
 
         Args:
@@ -172,50 +137,49 @@ class Connection:
             on_done: gets the body of an answer with status 200, or an error. It must not raise.
             at_most_seconds: an earlier end than the limit's.
         """
+        cdef KubeletClient client = self._client
+        cdef double now
         if self._on_done is not None:
             raise RuntimeError(f"BUG: two requests to {self._label} at a time")
-        client = self._client
         self._on_done = on_done
         now = client.loop.time()
-        self._total_seconds = min(client.limits.total_seconds, at_most_seconds)
+        self._total_seconds = min(client._total_seconds, at_most_seconds)
         self._total_due = self.due = now + self._total_seconds
         client.deadlines.watch(self)
         try:
-            self._message = b"%b%b\r\n%b" % (head, client.authorization(self._label), body)
+            self._message = message_of(head, client.authorization(self._label), body)
         except ScrapeError as error:
             client.loop.call_soon(self._finish, None, error)
             return
-        stream = self._stream
-        if stream is not None and stream.is_usable():
+        if self._stream is not None and self._stream.is_usable():
             self._is_kept = True
-            self._send(stream, now)
+            self._send(now)
         else:
             self._open(now)
 
-    def close(self) -> None:
+    def close(self):
         """Close the connection; a request in flight fails at once, with reason "removed"."""
         self._drop()
         if self._on_done is not None:
             self._finish(None, ScrapeError(self._label, "removed", "it is not a target any more"))
 
-    def expire(self) -> None:
+    def expire(self):
         """Fail the request in flight: it has taken too long."""
-        limits = self._client.limits
         if self.due >= self._total_due:
             message = f"got {self._reader.received} bytes and no end within {self._total_seconds:g} s"
-        elif self._phase == "connect":
-            message = f"got no connection within {limits.connect_seconds:g} s"
+        elif self._is_connecting:
+            message = f"got no connection within {self._client._connect_seconds:g} s"
         else:
-            message = f"got no answer within {limits.first_byte_seconds:g} s"
+            message = f"got no answer within {self._client._first_byte_seconds:g} s"
         self._fail(ScrapeError(self._label, "timeout", message))
 
     # What the stream says.
 
-    def stream_opened(self, stream: Stream) -> None:
+    cpdef stream_opened(self, Stream stream):
         if stream is self._stream and self._on_done is not None:
-            self._send(stream, self._client.loop.time())
+            self._send(self._client.loop.time())
 
-    def stream_received(self, stream: Stream, data: memoryview) -> None:
+    cpdef stream_received(self, Stream stream, data):
         if stream is not self._stream:
             return
         if self._on_done is None:
@@ -232,63 +196,69 @@ class Connection:
         if is_complete:
             self._take_answer()
 
-    def stream_ended(self, stream: Stream, error: Exception | None) -> None:
+    cpdef stream_ended(self, Stream stream, error):
         if stream is not self._stream:
             return
         self._stream = None
         if self._on_done is None:
             return
-        reader = self._reader
         if isinstance(error, ssl.SSLError):
-            self._fail(_tls_error(self._label, error))
+            self._fail(tls_error(self._label, error))
         elif self._is_kept:
             # It was closed while idle, and the news had not come yet when the request went out.
             self._is_kept = False
             self._open(self._client.loop.time())
-        elif error is None and reader.end():
+        elif error is None and self._reader.end():
             self._take_answer()
         else:
-            self._fail(ScrapeError(self._label, "closed", f"the connection ended after {reader.received} bytes"))
+            received = self._reader.received
+            self._fail(ScrapeError(self._label, "closed", f"the connection ended after {received} bytes"))
 
     # Steps of a request.
 
-    def _open(self, now: float) -> None:
-        client = self._client
+    cdef int _open(self, double now) except -1:
+        cdef KubeletClient client = self._client
         self._drop()
         self._reader = ResponseReader(self._label, client.limits)
-        self._phase = "connect"
-        self.due = min(now + client.limits.connect_seconds, self._total_due)
-        self._stream = stream = client.make_stream(self, self._ip)
+        self._is_connecting = True
+        self.due = min(now + client._connect_seconds, self._total_due)
+        self._stream = client.make_stream(self, self._ip)
         # A task, because connecting has no other form; it happens once a target, not once a scrape.
-        self._opening = client.loop.create_task(stream.open(self._ip, self._port))
+        self._opening = client.loop.create_task(self._stream.open(self._ip, self._port))
         self._opening.add_done_callback(self._connected)
+        return 0
 
-    def _connected(self, task: asyncio.Task[None]) -> None:
+    def _connected(self, task):
         error = None if task.cancelled() else task.exception()
         if self._opening is not task:
             return  # given up meanwhile
         self._opening = None
         if error is not None:
-            self._fail(_connect_error(self._label, error))
+            self._fail(connect_error(self._label, error))
 
-    def _send(self, stream: Stream, now: float) -> None:
-        self._phase = "answer"
-        self.due = min(now + self._client.limits.first_byte_seconds, self._total_due)
+    cdef int _send(self, double now) except -1:
+        self._is_connecting = False
+        self.due = min(now + self._client._first_byte_seconds, self._total_due)
         self._reader.expect()
-        stream.send(self._message)
+        self._stream.send(self._message)
+        return 0
 
-    def _take_answer(self) -> None:
-        reader = self._reader
+    cdef int _take_answer(self) except -1:
+        cdef ResponseReader reader = self._reader
         if not reader.reusable:
             self._drop()
-        error = reader.error()
-        self._finish(None if error else reader.take_body(), error)
+        if reader.status == 200:
+            self._finish(reader.take_body(), None)
+        else:
+            self._finish(None, reader.error())
+        return 0
 
-    def _fail(self, error: ScrapeError) -> None:
+    cdef int _fail(self, error) except -1:
         self._drop()
         self._finish(None, error)
+        return 0
 
-    def _finish(self, body: bytes | None, error: ScrapeError | None) -> None:
+    cpdef _finish(self, bytes body, error):
         on_done = self._on_done
         if on_done is None:
             return
@@ -298,27 +268,40 @@ class Connection:
         self._client.deadlines.forget(self)
         on_done(body, error)
 
-    def _drop(self) -> None:
+    cdef int _drop(self) except -1:
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
         opening, self._opening = self._opening, None
         if opening is not None:
             opening.cancel()
+        return 0
 
 
-def _connect_error(label: str, error: BaseException) -> ScrapeError:
+cdef bytes message_of(bytes head, bytes authorization, bytes body):
+    """A whole request: credentials go behind the other headers."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(head) + PyBytes_GET_SIZE(authorization)
+    cdef bytes message = PyBytes_FromStringAndSize(NULL, size + 2 + PyBytes_GET_SIZE(body))
+    cdef char* to = PyBytes_AS_STRING(message)
+    memcpy(to, PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head))
+    memcpy(to + PyBytes_GET_SIZE(head), PyBytes_AS_STRING(authorization), PyBytes_GET_SIZE(authorization))
+    memcpy(to + size, <const char*> b"\r\n", 2)
+    memcpy(to + size + 2, PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body))
+    return message
+
+
+cdef object connect_error(str label, error):
     if isinstance(error, ConnectionRefusedError):
         return ScrapeError(label, "refused", "the connection was refused")
     if isinstance(error, TimeoutError):
         return ScrapeError(label, "timeout", "the connection timed out")
     if isinstance(error, OSError):
-        reason = "unreachable" if error.errno in _UNREACHABLE else "connect"
+        reason = "unreachable" if error.errno in UNREACHABLE else "connect"
         return ScrapeError(label, reason, f"no connection ({error.strerror or error})")
     return ScrapeError(label, "connect", f"no connection ({error!r})")
 
 
-def _tls_error(label: str, error: ssl.SSLError) -> ScrapeError:
+cdef object tls_error(str label, error):
     if isinstance(error, ssl.SSLCertVerificationError):
         return ScrapeError(label, "tls", f"the certificate is not to be trusted ({error.verify_message})")
     why = (error.reason or str(error)).lower().replace("_", " ")
