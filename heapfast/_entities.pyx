@@ -7,11 +7,12 @@ Never   reuses a slot or frees a text that a batch in memory may still show
 """
 import os
 
+cimport cython
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 from heapfast._requirements cimport NO_REQUIREMENTS, RequirementPool
-from heapfast._text cimport TEXT_POOLED, TextPool, hash_bytes, text_free, text_is, text_new, text_ptr, text_t
+from heapfast._text cimport TEXT_POOLED, TextPool, hash_bytes, text_is, text_ptr, text_t
 from heapfast._types cimport (
     KIND_NAMESPACE,
     KIND_NODE,
@@ -51,6 +52,7 @@ cdef inline bint is_slot(table_t* table, uint32_t slot, owner_t owner, const cha
     return text_is(table.name[slot], name, len)
 
 
+@cython.no_gc      # the pools never refer back, and are needed to the end
 cdef class Entities:
 
     def __cinit__(self):
@@ -67,7 +69,7 @@ cdef class Entities:
         cdef uint32_t slot
         cdef size_t i
         for i in range(self.n_retired):
-            text_free(self.retired[i].text)
+            self.pool.drop(self.retired[i].text)
         free(self.retired)
         for i in range(self.n_outgrown):
             free(self.outgrown[i])
@@ -77,14 +79,14 @@ cdef class Entities:
             for slot in range(t.n):
                 if t.pod_spec != NULL and t.pod_spec[slot].has_many:
                     free(t.pod_spec[slot].container.many)
-                free_own(t.name, slot)
-                free_own(t.uid, slot)
-                free_own(t.labels, slot)
-                free_own(t.stored, slot)
-                free_own(t.image, slot)
-                free_own(t.own_image, slot)
-                free_own(t.hostname, slot)
-                free_own(t.host_id, slot)
+                drop_own(self.pool, t.name, slot)
+                drop_own(self.pool, t.uid, slot)
+                drop_own(self.pool, t.labels, slot)
+                drop_own(self.pool, t.stored, slot)
+                drop_own(self.pool, t.image, slot)
+                drop_own(self.pool, t.own_image, slot)
+                drop_own(self.pool, t.hostname, slot)
+                drop_own(self.pool, t.host_id, slot)
             free(t.bucket)
             free(t.free_slot)
             free(t.parent)
@@ -175,9 +177,7 @@ cdef class Entities:
         ):
             text = self.pool.intern(name, len)
         else:
-            text = text_new(name, len)
-            if text == NULL:
-                raise MemoryError
+            text = self.pool.make(name, len)
         cdef uint32_t slot
         if t.n_free:
             t.n_free -= 1
@@ -408,9 +408,7 @@ cdef class Entities:
         if pooled:
             text = self.pool.intern(ptr, len)
         else:
-            text = text_new(ptr, len)
-            if text == NULL:
-                raise MemoryError
+            text = self.pool.make(ptr, len)
         self.drop_text(place)
         place[0] = text
         return 0
@@ -453,7 +451,7 @@ cdef class Entities:
         """Frees what was dropped before the oldest batch that is still in memory was closed."""
         cdef size_t i = 0
         while i < self.n_retired and self.retired[i].seq < oldest_shown:
-            text_free(self.retired[i].text)
+            self.pool.drop(self.retired[i].text)
             i += 1
         if i:
             self.n_retired -= i
@@ -493,7 +491,7 @@ cdef void memcpy_down(retired_t* list, size_t start, size_t count) noexcept nogi
         list[i] = list[start + i]
 
 
-cdef void free_own(text_t** column, uint32_t slot) noexcept:
-    """Frees a text that is not the pool's (which frees its own)."""
+cdef void drop_own(TextPool pool, text_t** column, uint32_t slot) noexcept:
+    """Drops a text that is not interned: the pool does it with those."""
     if column != NULL and column[slot] != NULL and not column[slot].refs & <uint32_t>TEXT_POOLED:
-        text_free(column[slot])
+        pool.drop(column[slot])

@@ -11,8 +11,19 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
+cdef extern from *:
+    """
+    #ifdef __SANITIZE_ADDRESS__
+    #define HEAPFAST_SHORT_STEPS 0     /* each text a block of its own, so that whoever reads behind it is caught */
+    #else
+    #define HEAPFAST_SHORT_STEPS 16
+    #endif
+    """
+    const uint32_t HEAPFAST_SHORT_STEPS
+
 cdef enum:
     FIRST_BUCKETS = 64
+    CHUNK_BYTES = 64 * 1024 - 32       # whole pages, with what malloc puts before it
 
 # Texts come from outside, so the hash is seeded: nobody can prepare texts that all collide.
 cdef uint64_t SEED = int.from_bytes(os.urandom(8), "little")
@@ -22,20 +33,9 @@ cdef uint32_t text_hash(const char* ptr, uint32_t len) noexcept nogil:
     return <uint32_t>hash_bytes(ptr, len, SEED)
 
 
-cdef text_t* text_new(const char* ptr, uint32_t len) noexcept nogil:
-    cdef text_t* text = <text_t*>malloc(sizeof(text_t) + len + 1 - 8 if len >= 8 else sizeof(text_t))
-    if text == NULL:
-        return NULL
-    text.refs = 1
-    text.len = len
-    if len:
-        memcpy(text.data, ptr, len)
-    text.data[len] = 0
-    return text
-
-
-cdef void text_free(text_t* text) noexcept nogil:
-    free(text)
+cdef inline uint32_t steps_of(uint32_t len) noexcept nogil:
+    """Of a text with so many bytes, its NUL and what stands before them included."""
+    return <uint32_t>((sizeof(text_t) - 8 + <size_t>len + TEXT_STEP) // TEXT_STEP)
 
 
 cdef str text_str(const text_t* text):
@@ -50,17 +50,64 @@ cdef inline uint32_t home_of(const text_t* text, uint32_t mask) noexcept nogil:
 
 
 cdef class TextPool:
-    """One copy of each text that many entities share. Loop only.
+    """Every text of some entities, and one copy of each that many of them share. Loop only.
 
     Not a dict of bytes: a text that nobody shares took its content twice there, and 300 bytes in all.
     """
 
     def __dealloc__(self):
+        """Short texts end with the pool, long ones that are not interned are to be dropped before."""
         cdef uint32_t i
+        cdef char* before
         for i in range(self.n_buckets):
             if self.bucket[i] != NULL:
-                text_free(self.bucket[i])
+                self.drop(self.bucket[i])
         free(self.bucket)
+        while self.chunk != NULL:
+            before = (<char**>self.chunk)[0]
+            free(self.chunk)
+            self.chunk = before
+
+    cdef text_t* make(self, const char* ptr, uint32_t len) except NULL:
+        cdef uint32_t steps = steps_of(len)
+        cdef text_t* text
+        if steps > HEAPFAST_SHORT_STEPS:
+            text = <text_t*>malloc(<size_t>steps * TEXT_STEP)
+        elif self.dropped[steps] != NULL:
+            text = self.dropped[steps]
+            self.dropped[steps] = (<text_t**>text)[0]
+        else:
+            text = self._make_room(steps)
+        if text == NULL:
+            raise MemoryError
+        text.refs = 1
+        text.len = len
+        if len:
+            memcpy(text.data, ptr, len)
+        text.data[len] = 0
+        return text
+
+    cdef text_t* _make_room(self, uint32_t steps) noexcept:
+        cdef char* chunk
+        cdef uint32_t start
+        if self.chunk == NULL or self.used + steps * TEXT_STEP > CHUNK_BYTES:
+            chunk = <char*>malloc(CHUNK_BYTES)
+            if chunk == NULL:
+                return NULL
+            (<char**>chunk)[0] = self.chunk
+            self.chunk = chunk
+            self.used = sizeof(char*)
+        start = self.used
+        self.used += steps * TEXT_STEP
+        return <text_t*>(self.chunk + start)
+
+    cdef void drop(self, text_t* text) noexcept:
+        cdef uint32_t steps = steps_of(text.len)
+        if steps > HEAPFAST_SHORT_STEPS:
+            free(text)
+        else:
+            (<text_t**>text)[0] = self.dropped[steps]
+            self.dropped[steps] = text
 
     def __len__(self):
         return self.n
@@ -77,16 +124,14 @@ cdef class TextPool:
                 self.bucket[i].refs += 1
                 return self.bucket[i]
             i = (i + 1) & mask
-        text = text_new(ptr, len)
-        if text == NULL:
-            raise MemoryError
+        text = self.make(ptr, len)
         text.refs |= TEXT_POOLED
         self.bucket[i] = text
         self.n += 1
         return text
 
     cdef void forget(self, text_t* text) noexcept:
-        """Takes a text without references out of the pool; the caller frees it in its own time."""
+        """Has a text without references interned no more; the caller drops it in its own time."""
         cdef uint32_t mask = self.n_buckets - 1
         cdef uint32_t i = home_of(text, mask)
         cdef uint32_t j

@@ -1,11 +1,12 @@
-"""Reaches Entities.find, find_or_add and remove, with owners and names of any sort.
+"""Reaches Entities.find, find_or_add and remove, with owners and names of any sort; and a TextPool.
 
-In      an owner (slot, kind, type) and a name
-Out     slots, -1 for none
+In      an owner (slot, kind, type) and a name; bytes
+Out     slots, -1 for none; addresses of texts
 Callers tests/property/test_entities.py
 Never   lets a batch look on: what is removed is free at once
 """
 from heapfast._entities cimport Entities, owner_t, table_t
+from heapfast._text cimport TextPool, text_ptr, text_t
 from heapfast._types cimport KIND_NODE, KIND_POD, KIND_RESOURCE, SLOT_NONE, uint32_t
 
 
@@ -55,3 +56,34 @@ cdef class Table:
             for i in range(t.n):
                 total += t.n_children[i]
         return total
+
+
+cdef class Texts:
+    """A pool, whose texts are known by their addresses."""
+
+    cdef TextPool pool
+
+    def __init__(self):
+        self.pool = TextPool()
+
+    def make(self, bytes content):
+        return <size_t>self.pool.make(content, <uint32_t>len(content))
+
+    def intern(self, bytes content):
+        return <size_t>self.pool.intern(content, <uint32_t>len(content))
+
+    def read(self, size_t address):
+        """What is there, and the byte behind it."""
+        cdef text_t* text = <text_t*>address
+        return text_ptr(text)[:text.len + 1]
+
+    def drop(self, size_t address):
+        self.pool.drop(<text_t*>address)
+
+    def n_chunks(self):
+        cdef char* chunk = self.pool.chunk
+        cdef int n = 0
+        while chunk != NULL:
+            n += 1
+            chunk = (<char**>chunk)[0]
+        return n

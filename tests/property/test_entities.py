@@ -63,6 +63,53 @@ def test_names_that_hash_alike_are_told_apart_by_bytes(probe: ModuleType) -> Non
     assert all(table.find(0, 2, 0, b"%d" % i) == i for i in range(200_000))
 
 
+@settings(derandomize=True, database=None, deadline=None, max_examples=20)
+@given(st.integers(0, 1 << 32))
+def test_texts_stay_what_they_are_while_others_come_and_go(probe: ModuleType, seed: int) -> None:
+    draw = random.Random(seed)
+    texts = probe.Texts()
+    known: dict[int, bytes] = {}
+    for _ in range(3000):
+        if known and draw.random() < 0.45:
+            address = draw.choice(list(known))
+            texts.drop(address)
+            del known[address]
+        else:
+            content = draw.randbytes(draw.choice((0, 1, 7, 8, draw.randrange(40), draw.randrange(400))))
+            address = texts.make(content)
+            assert address not in known
+            known[address] = content
+    for address, content in known.items():
+        assert texts.read(address) == content + b"\0"
+        texts.drop(address)
+
+
+def test_texts_that_are_dropped_make_room_for_others(probe: ModuleType) -> None:
+    texts = probe.Texts()
+    sizes = list(range(120)) * 50
+    first = [texts.make(b"x" * size) for size in sizes]
+    n_chunks = texts.n_chunks()
+    for _ in range(5):
+        for address in first:
+            texts.drop(address)
+        random.Random(1).shuffle(sizes)
+        first = [texts.make(b"y" * size) for size in sizes]
+    assert texts.n_chunks() == n_chunks
+    for address in first:
+        texts.drop(address)
+
+
+def test_what_is_interned_is_there_once(probe: ModuleType) -> None:
+    texts = probe.Texts()
+    for content in (b"", b"logs", b"v" * 119, b"w" * 120, b"x" * 4000):
+        address = texts.intern(content)
+        assert texts.intern(content) == address
+        other = texts.make(content)
+        assert other != address
+        assert texts.read(address) == texts.read(other) == content + b"\0"
+        texts.drop(other)
+
+
 def test_pods_that_come_and_go_keep_their_values_to_themselves() -> None:
     """The same through the front door: a slot never shows what its former owner did."""
     draw = random.Random(5)
