@@ -107,7 +107,7 @@ async def _measure(n_nodes: int) -> Figures:
 
         async with watched() as turns:
             for _ in range(ROUNDS):
-                turns.begin_round()
+                await turns.begin_round()
                 chunks.clear()
                 start = time.perf_counter()
                 await app(scope, receive, send)

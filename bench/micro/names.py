@@ -107,7 +107,7 @@ async def measure(app: Any, name: str, target: str, want: int, mark: bytes) -> t
     seconds = []
     async with watched() as turns:
         for _ in range(ROUNDS):
-            turns.begin_round()
+            await turns.begin_round()
             start = time.perf_counter()
             status, chunks = await ask(app, scope_of(target, b""), b"")
             seconds.append(time.perf_counter() - start)

@@ -133,7 +133,7 @@ async def _measure(n_nodes: int) -> Figures:
         seconds, beside = [], []
         async with watched() as turns:
             for _ in range(5):
-                turns.begin_round()
+                await turns.begin_round()
                 start, used, own = time.perf_counter(), time.process_time(), time.thread_time()
                 body = await _ask(app, query, form)
                 seconds.append(time.perf_counter() - start)

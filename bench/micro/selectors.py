@@ -272,7 +272,7 @@ async def watch(app: Any, scope: dict[str, Any], form: bytes, name: str) -> tupl
     seconds = []
     async with watched() as turns:
         for _ in range(ROUNDS):
-            turns.begin_round()
+            await turns.begin_round()
             start = time.perf_counter()
             status, chunks = await ask(app, dict(scope), form)
             seconds.append(time.perf_counter() - start)

@@ -37,15 +37,19 @@ class Turns:
     def __init__(self) -> None:
         self.longest_ms = self.cpu_ms = 0.0
         self._rounds = [0.0]
+        self._is_begun = False
 
     @property
     def held_ms(self) -> float:
         return min(self._rounds)
 
-    def begin_round(self) -> None:
-        """The same is done once more; or for the first time, when nothing was noted so far."""
-        if self._rounds[-1]:
+    async def begin_round(self) -> None:
+        """The same is done once more, or for the first time."""
+        # The last turn of what was done before is noted only when it is over.
+        await asyncio.sleep(2 * PAUSE_SECONDS)
+        if self._is_begun:
             self._rounds.append(0.0)
+        self._is_begun = True
 
     def note(self, late_ms: float, own_ms: float, process_ms: float, waited_ms: float) -> None:
         self.longest_ms = max(self.longest_ms, late_ms)
