@@ -78,6 +78,7 @@ EXTENSIONS = [
     "heapfast.render._export",
     "heapfast.render._exposition",
     "heapfast.render._query",
+    "heapfast.render._arrow",
     "heapfast.render._usage",
     "heapfast.render._indent",
     "heapfast.render._fragments",

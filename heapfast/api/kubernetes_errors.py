@@ -43,10 +43,6 @@ def unavailable(message: str) -> KubernetesError:
     return KubernetesError(Status(503, "ServiceUnavailable", message))
 
 
-def not_acceptable(message: str) -> KubernetesError:
-    return KubernetesError(Status(406, "NotAcceptable", message))
-
-
 def too_large(message: str) -> KubernetesError:
     return KubernetesError(Status(413, "RequestEntityTooLarge", message))
 

@@ -28,7 +28,7 @@ from heapfast._aggregate import Aggregate, Cancelled, TooManySamples
 from heapfast._core import Store
 from heapfast._grouping import Grouping
 from heapfast._snapshot import Snapshot
-from heapfast.api.kubernetes_errors import not_acceptable, timed_out, too_large, unavailable
+from heapfast.api.kubernetes_errors import timed_out, too_large, unavailable
 from heapfast.api.kubernetes_responders import put_error
 from heapfast.api.negotiation import accepts_gzip_element, compress, quality_of
 from heapfast.api.query_form import METHODS, read_question
@@ -42,8 +42,9 @@ from heapfast.errors import HeapfastError, QueryError
 from heapfast.query.label_values import LabelValues
 from heapfast.query.question import Question
 from heapfast.query.selection import select_slots
+from heapfast.render._arrow import render_arrow_rows
 from heapfast.render._query import count_rows, render_csv_rows, render_json_rows
-from heapfast.render.arrow import ARROW_TYPE, has_arrow, render_arrow_rows
+from heapfast.render.arrow import ARROW_TYPE
 from heapfast.store.index import Postings
 from heapfast.units import NS_PER_SECOND
 
@@ -120,7 +121,7 @@ class _Job:
         columns = [*question.keys, "time", *(function.name for function in question.over)]
         if form == "arrow":
             functions = [function.name for function in question.over]
-            return render_arrow_rows(render_csv_rows(aggregate, order), question.keys, functions)
+            return render_arrow_rows(aggregate, order, question.keys, functions)
         if form == "csv":
             header = ",".join(_csv(column) for column in columns)
             return render_csv_rows(aggregate, order, f"{header}\n".encode())
@@ -243,8 +244,6 @@ class Query:
         """The answer, and its format."""
         question = await read_question(req, namespace, self._limits.max_body_bytes, self._run)
         form = question.format or _preferred(req.first_header(b"accept"))
-        if form == "arrow" and not has_arrow():
-            raise not_acceptable("Arrow needs the package pyarrow, which is not installed here: ask for json or csv")
         job = self._job(question)
         labels = [await self._labels(question.kind, key) for key in question.label_keys]
         objects = None
