@@ -19,6 +19,7 @@ EXTENSIONS = [
     # the floor
     "heapfast._build",
     "heapfast._text",
+    "heapfast._histogram",
     "heapfast.codec._quantity",
     "heapfast.codec._rfc3339",
     "heapfast.codec._float",
@@ -28,9 +29,11 @@ EXTENSIONS = [
     "heapfast.scrape._openssl",
     "heapfast.scrape._stream",
     "heapfast.scrape._response",
+    "heapfast.scrape._deadlines",
     "heapfast.scrape._http",
     "heapfast.scrape._rhythm",
     "heapfast.scrape._target",
+    "heapfast.scrape._counters",
     "heapfast.scrape._round",
     # 3: bytes -> rows
     "heapfast.wire._rows",

@@ -18,7 +18,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.samples import Sample
 
-from heapfast.histograms import Histogram, HistogramFamily
+from heapfast._histogram import Histogram
+from heapfast.histograms import HistogramFamily
 
 #: Lines of one piece; about 1 ms.
 PIECE_LINES: Final = 500

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from heapfast.histograms import DEFAULT_BOUNDS, Bounds, Histogram, HistogramFamily, format_bound
+from heapfast._histogram import DEFAULT_BOUNDS, Bounds, Histogram, format_bound
+from heapfast.histograms import HistogramFamily
 from heapfast.render._freshness import Freshness
 from heapfast.units import NS_PER_SECOND
 

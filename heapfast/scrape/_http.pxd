@@ -1,4 +1,5 @@
 """The fields of the client and its connections (see _http.pyx)."""
+from heapfast.scrape._deadlines cimport Deadlines
 from heapfast.scrape._openssl cimport OpenSsl
 from heapfast.scrape._response cimport ResponseReader
 from heapfast.scrape._stream cimport Buffer, Owner, Stream
@@ -8,7 +9,7 @@ cdef class KubeletClient:
     cdef:
         readonly object loop
         readonly object limits
-        readonly object deadlines
+        readonly Deadlines deadlines
         readonly str scheme
         double _connect_seconds        # of the limits
         double _first_byte_seconds

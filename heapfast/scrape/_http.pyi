@@ -3,8 +3,8 @@ import ssl
 from collections.abc import Callable
 
 from heapfast.errors import ScrapeError
+from heapfast.scrape._deadlines import Deadlines
 from heapfast.scrape._stream import Owner
-from heapfast.scrape.deadlines import Deadlines
 from heapfast.scrape.limits import Limits
 
 OnDone = Callable[[bytes | None, ScrapeError | None], None]

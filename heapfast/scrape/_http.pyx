@@ -20,6 +20,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
+from heapfast.scrape._deadlines cimport Deadlines
 from heapfast.scrape._openssl cimport OpenSsl
 from heapfast.scrape._response cimport ResponseReader
 from heapfast.scrape._stream cimport Buffer, Owner, Stream, TlsStream
@@ -31,7 +32,6 @@ import ssl
 from collections.abc import Callable
 
 from heapfast.errors import ScrapeError
-from heapfast.scrape.deadlines import Deadlines
 from heapfast.scrape.limits import Limits
 from heapfast.tls import read_ahead
 

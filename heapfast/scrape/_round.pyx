@@ -16,6 +16,7 @@ Never   creates a task, or delivers into a round that is over
 A target whose node was away last time is asked, but not awaited: it can hold up nobody.
 """
 from heapfast._types cimport int64_t
+from heapfast.scrape._counters cimport ScrapeCounters
 from heapfast.scrape._target cimport Target
 
 import asyncio
@@ -55,7 +56,7 @@ cdef class Round:
     cdef:
         object _kit
         object _clock                 # of the kit, and so are these
-        object _counters
+        ScrapeCounters _counters
         object _source
         object _rows
         object _beside                # None where there is one source

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from heapfast.clock import Clock
+from heapfast.scrape._counters import ScrapeCounters
 from heapfast.scrape._target import Target
 from heapfast.scrape.beside import Beside
-from heapfast.scrape.monitoring import ScrapeCounters
 
 if TYPE_CHECKING:
     from heapfast.scrape.places import Places

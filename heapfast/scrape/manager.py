@@ -18,10 +18,10 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from heapfast.scrape._counters import ScrapeCounters
 from heapfast.scrape._round import Round
 from heapfast.scrape._target import Target, host_port
 from heapfast.scrape.kit import Deliver, Kit, ScrapeObserver, ScrapeReport
-from heapfast.scrape.monitoring import ScrapeCounters
 from heapfast.scrape.places import Places
 
 if TYPE_CHECKING:

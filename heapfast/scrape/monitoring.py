@@ -1,17 +1,16 @@
 """What stage 2 says about itself.
 
-In      outcomes of scrapes, counted in plain integers; the state that targets keep anyway
+In      outcomes of scrapes, counted by _counters.pyx; the state that targets keep anyway
 Out     Heapster's heapster_scraper_... and heapster_kubelet_..., and ours, heapfast_scrape_...
-Callers _round.pyx counts; daemon registers the collector
+Callers daemon registers the collector
 Source  spec/heapster-pipeline.md 3.7; values are true here (Q25)
-Never   costs a scrape more than a few additions: families are made when somebody asks
+Never   costs a scrape anything: families are made when somebody asks
 
 Per-target families have no quantiles: 500 observations of 5,000 targets would be 80 MB.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
@@ -24,65 +23,18 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from heapfast.histograms import Bounds, Histogram
 from heapfast.units import NS_PER_SECOND
 
 if TYPE_CHECKING:
+    from heapfast.scrape._counters import ScrapeCounters
     from heapfast.scrape._target import Target
     from heapfast.scrape.loop import Windows
     from heapfast.scrape.manager import ScrapeManager
-
-# Of scrape durations, seconds. Written with their fractions: another text would be another series.
-_BOUNDS: Final = Bounds((0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0), str)
 
 #: With more targets than this the per-target families are left out, and heapfast_scrape_unlisted_targets says so.
 MAX_LISTED_TARGETS: Final = 5_000
 
 _MICROSECONDS: Final = 1e6
-
-
-class ScrapeCounters:
-    """Sums over all targets, kept by the rounds.
-
-    Attributes:
-        outcomes: scrapes that ended, by outcome: "ok" or the reason of the failure.
-        side_outcomes: of these, the ones of the source beside the main one.
-        late: of these, the ones that ended after their round.
-        skipped: targets that were still busy when it was their turn.
-        backed_off: targets that were left alone.
-        extra: targets that were looked at out of turn.
-        in_flight: requests that are out.
-        body_bytes: of all good answers.
-        bad_values: in answers, left out because they were not what they should be.
-        parse_seconds: spent parsing.
-        durations: of scrapes, in seconds.
-    """
-
-    __slots__ = (
-        "backed_off", "bad_values", "body_bytes", "durations", "extra", "in_flight", "late", "outcomes",
-        "parse_seconds", "side_outcomes", "skipped",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.outcomes: Counter[str] = Counter()
-        self.side_outcomes: Counter[str] = Counter()
-        self.late = 0
-        self.skipped = 0
-        self.backed_off = 0
-        self.extra = 0
-        self.in_flight = 0
-        self.body_bytes = 0
-        self.bad_values = 0
-        self.parse_seconds = 0.0
-        self.durations = Histogram(_BOUNDS)
-
-    def observe(self, outcome: str, seconds: float, body_bytes: int, is_side: bool = False) -> None:
-        """Count a scrape that has ended."""
-        self.outcomes[outcome] += 1
-        if is_side:
-            self.side_outcomes[outcome] += 1
-        self.body_bytes += body_bytes
-        self.durations.observe(seconds)
 
 
 class ScrapeCollector(Collector):

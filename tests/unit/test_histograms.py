@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from itertools import accumulate
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from heapfast.histograms import DEFAULT_BOUNDS, Bounds, Histogram, format_bound
+from heapfast._histogram import DEFAULT_BOUNDS, Bounds, Histogram, format_bound
 
 BOUNDS = Bounds((0.25, 1.0, 20.0))
 
@@ -24,6 +28,15 @@ def test_buckets_are_cumulative_and_a_bound_belongs_to_its_own() -> None:
     for value in (0.0, 0.25, math.nextafter(0.25, 1), 20.0, 1000.0):
         histogram.observe(value)
     assert series(histogram) == {"0.25": 2, "1": 3, "20": 4, "+Inf": 5, "h_count": 5, "h_sum": pytest.approx(1020.5)}
+
+
+@given(st.lists(st.one_of(st.sampled_from(BOUNDS.values), st.floats(allow_nan=False, allow_infinity=False))))
+def test_observations_count_where_bisection_finds_their_bucket(values: list[float]) -> None:
+    histogram, counts = Histogram(BOUNDS), [0] * len(BOUNDS.texts)
+    for value in values:
+        histogram.observe(value)
+        counts[bisect_left(BOUNDS.values, value)] += 1
+    assert histogram.cumulative() == list(zip(BOUNDS.texts, accumulate(counts), strict=True))
 
 
 def test_every_sample_has_the_labels_of_the_series() -> None:

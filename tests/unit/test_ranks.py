@@ -24,6 +24,7 @@ RANKS = (
         "file_watch",
         "summaries",
         "histograms",
+        "_histogram",
         "backoff",
         "_build",
         "_types",

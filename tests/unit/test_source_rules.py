@@ -136,10 +136,10 @@ def test_every_source_that_a_docstring_names_is_there(name: str) -> None:
     [
         ("heapfast/api/app.py", "errors.py", True),
         ("heapfast/api/app.py", "auth/middleware.py", True),
-        ("heapfast/scrape/sources/cadvisor.py", "deadlines.py", True),
+        ("heapfast/scrape/sources/cadvisor.py", "_deadlines.pyx", True),
         ("heapfast/summaries.py", "monitoring.py", True),
         ("heapfast/api/app.py", "heapfast/_types.pxd", True),
-        ("heapfast/api/app.py", "deadlines.py", False),
+        ("heapfast/api/app.py", "_deadlines.pyx", False),
         ("heapfast/sim/registry.py", "apiserver/lists.py", False),
     ],
 )

@@ -10,8 +10,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from heapfast._histogram import Bounds, Histogram
 from heapfast.api.exposition import PIECE_LINES, expose
-from heapfast.histograms import Bounds, Histogram, HistogramFamily
+from heapfast.histograms import HistogramFamily
 
 BOUNDS = Bounds((0.5, 20.0))
 

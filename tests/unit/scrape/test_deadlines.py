@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from heapfast.scrape.deadlines import Deadlines
+from heapfast.scrape._deadlines import Deadlines
 from tests.unit.scrape.virtual import LoopClock, run
 
 

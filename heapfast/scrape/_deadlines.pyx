@@ -9,49 +9,35 @@ A timer of the loop's own for each request costs about 1 us to set and cancel; t
 the walk over it happens ten times a second over what is in flight, not over what exists.
 """
 
-from __future__ import annotations
 
-import asyncio
-from typing import Protocol
-
-
-class Pending(Protocol):
-    """Something that must not take forever."""
-
-    due: float
-
-    def expire(self) -> None: ...
-
-
-class Deadlines:
+cdef class Deadlines:
     """Watches requests; asleep while there are none."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, tick_seconds: float) -> None:
+    def __init__(self, loop, double tick_seconds):
         self._loop = loop
         self._tick_seconds = tick_seconds
-        self._pending: set[Pending] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._pending = set()
 
-    def __len__(self) -> int:
+    def __len__(self):
         return len(self._pending)
 
-    def watch(self, pending: Pending) -> None:
+    cpdef watch(self, pending):
         """Expire `pending` once its `due` has passed. `due` may move either way meanwhile."""
         self._pending.add(pending)
         if self._timer is None:
             self._timer = self._loop.call_later(self._tick_seconds, self._tick)
 
-    def forget(self, pending: Pending) -> None:
+    cpdef forget(self, pending):
         self._pending.discard(pending)
 
-    def close(self) -> None:
+    cpdef close(self):
         """Stops watching."""
         self._pending.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _tick(self) -> None:
+    def _tick(self):
         now = self._loop.time()
         # Set first: `expire` ends in a callback that may start the next request, or close everything.
         self._timer = self._loop.call_later(self._tick_seconds, self._tick) if self._pending else None
