@@ -18,6 +18,7 @@ from heapfast._entities cimport Entities, owner_t, table_t
 from heapfast._expected cimport expected_t
 from heapfast._latest cimport Latest
 from heapfast._prefetch cimport prefetch
+from heapfast._text cimport text_ptr, text_t
 from heapfast._types cimport (
     KIND_NAMESPACE,
     KIND_POD,
@@ -47,11 +48,18 @@ cdef inline void warm_bucket(table_t* t, uint32_t h) noexcept nogil:
     prefetch(&t.bucket[h & (t.n_buckets - 1)])
 
 
-cdef inline void warm_pod(table_t* t, uint32_t slot) noexcept nogil:
+cdef inline void warm_pod(table_t* t, uint32_t slot, const row_t* row) noexcept nogil:
     prefetch(&t.name[slot])
     prefetch(&t.parent[slot])
-    prefetch(&t.uid_hash[slot])
     prefetch(&t.flags[slot])
+    if row.uid.len:
+        prefetch(&t.uid_hash[slot])
+
+
+cdef inline void warm_text(const text_t* text, uint32_t len) noexcept nogil:
+    """One of that length, which often begins in one line and ends in the next."""
+    prefetch(text)
+    prefetch(text_ptr(text) + len)
 
 
 cdef inline void warm_container(table_t* t, uint32_t slot) noexcept nogil:
@@ -104,14 +112,14 @@ cdef void warm_expected(
             # That of a slot that has been given back may be any.
             pod = containers.parent[slot]
             if pod < pods.n:
-                warm_pod(pods, pod)
+                warm_pod(pods, pod, &row[warmed.pods])
                 if pod < latest.n_pods:
                     prefetch(&latest.pod_answer[pod])
         warmed.pods += 1
     while warmed.names < min(n, next + WARM_NAME_ROWS):
         slot = place[warmed.names].slot
         if slot < containers.n and containers.parent[slot] < pods.n:
-            prefetch(pods.name[containers.parent[slot]])
+            warm_text(pods.name[containers.parent[slot]], row[warmed.names].pod.len)
         warmed.names += 1
 
 
@@ -153,7 +161,7 @@ cdef void warm_rows(
             pod[i] = entities.guess(KIND_POD, pod_hash[i])
             if pod[i] == SLOT_NONE:
                 continue
-            warm_pod(pods, pod[i])
+            warm_pod(pods, pod[i], &row[i])
             if pod[i] < latest.n_pods:
                 prefetch(&latest.pod_answer[pod[i]])
         if row[i].kind == KIND_POD:
@@ -164,7 +172,7 @@ cdef void warm_rows(
     for i in range(n):
         if pod[i] == SLOT_NONE:
             continue
-        prefetch(pods.name[pod[i]])
+        warm_text(pods.name[pod[i]], row[i].name.len if row[i].kind == KIND_POD else row[i].pod.len)
         if row[i].kind != KIND_POD_CONTAINER:
             continue
         slot = entities.guess(KIND_POD_CONTAINER, container_hash[i])

@@ -204,6 +204,7 @@ cdef uint32_t find_row(reader_t* r, Rows rows, const labels_t* labels, span_t te
     row.namespace = labels.namespace
     row.pod = labels.pod
     row.name = labels.container
+    row.hash = <uint32_t> hash
     r.seen[i].text = text
     r.seen[i].hash = hash
     # The table may have grown since.

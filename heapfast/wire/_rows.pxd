@@ -28,6 +28,7 @@ cdef struct row_t:
     uint32_t resource_count
     uint32_t custom_start      # its custom metrics: custom[start : start + count]
     uint32_t custom_count
+    uint32_t hash              # of its names, where the parser had it at hand; 0: it had not
 
 cdef enum:
     ROW_DROPPED = 0xFF         # kind of a row that keep_unique takes out
