@@ -93,6 +93,7 @@ EXTENSIONS = [
     # 8: questions over sockets
     "heapfast.api._awaitables",
     "heapfast.api._http",
+    "heapfast.api._outgoing",
     "heapfast.api._connection",
     # batches out
     "heapfast.sinks._walk",

@@ -31,6 +31,7 @@ BENCHES: Final = (
     "selectors",
     "lists",
     "names",
+    "bodies",
     "k8s_lists",
     "sinks",
     "query",

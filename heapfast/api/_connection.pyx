@@ -17,6 +17,7 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 
 from heapfast.api._awaitables cimport Bell, Done, given
 from heapfast.api._http cimport is_name, is_value, known_method, known_name, split_target, status_line
+from heapfast.api._outgoing cimport Outgoing
 
 import asyncio
 import logging
@@ -32,7 +33,6 @@ _log = logging.getLogger("heapfast.api.protocol")
 
 cdef enum:
     HIGH_WATER_BYTES = 65536  # of a body that nobody has read yet: then no more is taken from the client
-    JOINED_BYTES = 65536      # of what is held to be written at once: beyond, one more write is nothing beside them
 
 cdef object _CancelledError = asyncio.CancelledError
 cdef object _sleep = asyncio.sleep
@@ -69,7 +69,7 @@ cdef class Exchange:
     def receive(self):
         cdef Connection connection = self._connection
         if self._awaits_continue and not connection.transport.is_closing():
-            connection.write_now(b"HTTP/1.1 100 Continue\r\n\r\n")
+            connection.out.write_now(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._awaits_continue = False
         if not self._is_gone and not self._is_complete:
             connection.resume_reading()
@@ -97,14 +97,27 @@ cdef class Exchange:
         return {"type": "http.request", "body": body, "more_body": self._has_more}
 
     def send(self, dict message not None):
-        if self._connection._is_write_paused and not self._is_gone:
+        if self._connection.out.is_long(message.get("body")) and self._has_room_for_body(message):
+            return self._send_in_pieces(bytes(message["body"]), message.get("more_body", False))
+        if self._connection.out.is_paused and not self._is_gone:
             return self._send_later(message)
         self._put(message)
         return _DONE
 
     async def _send_later(self, dict message):
-        await self._connection.writable()
+        await self._connection.out.writable()
         self._put(message)
+
+    cdef bint _has_room_for_body(self, dict message) except -1:
+        """Whether a body is to come now, and somebody is to have it."""
+        is_open = self._is_started and not self._is_complete and not self._is_gone and not self._is_head_request
+        return is_open and message["type"] == "http.response.body"
+
+    async def _send_in_pieces(self, bytes body, bint has_more):
+        self._begin_body(PyBytes_GET_SIZE(body))
+        await self._connection.out.write_pieces(body)
+        if not self._is_gone:
+            self._end_body(has_more, PyBytes_GET_SIZE(body))
 
     cdef _put(self, dict message):
         cdef str kind
@@ -158,33 +171,42 @@ cdef class Exchange:
                 parts.append(b"transfer-encoding: chunked\r\n")
         parts.append(b"\r\n")
         # Not written before the first of the body, as ASGI has it: then they go out together.
-        self._connection.hold(b"".join(parts))
+        self._connection.out.hold(b"".join(parts))
 
     cdef _put_body(self, bytes body, bint has_more):
-        cdef Connection connection = self._connection
         cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
-        if self._is_head_request:
-            self._left_bytes = 0
-        elif self._is_chunked:
+        if not self._is_head_request:
+            self._begin_body(size)
             if size:
-                connection.hold(b"%x\r\n" % size)
-                connection.hold(body)
-                connection.hold(b"\r\n" if has_more else b"\r\n0\r\n\r\n")
-            elif not has_more:
-                connection.hold(b"0\r\n\r\n")
-        elif self._left_bytes < 0:
-            connection.hold(body)
+                self._connection.out.hold(body)
         else:
+            self._left_bytes = 0
+        self._end_body(has_more, size)
+
+    cdef _begin_body(self, Py_ssize_t size):
+        """What stands before so much of the body."""
+        if self._is_chunked:
+            if size:
+                self._connection.out.hold(b"%x\r\n" % size)
+        elif self._left_bytes >= 0:
             if size > self._left_bytes:
                 raise RuntimeError("Response content longer than Content-Length")
             self._left_bytes -= size
-            connection.hold(body)
+
+    cdef _end_body(self, bint has_more, Py_ssize_t size):
+        """What stands behind it, and the end of the answer, if it is that."""
+        cdef Connection connection = self._connection
+        if self._is_chunked and not self._is_head_request:
+            if size:
+                connection.out.hold(b"\r\n" if has_more else b"\r\n0\r\n\r\n")
+            elif not has_more:
+                connection.out.hold(b"0\r\n\r\n")
         if has_more:
-            connection.flush_soon()
+            connection.out.flush_soon()
             return
         if self._left_bytes > 0:
             raise RuntimeError("Response content shorter than Content-Length")
-        connection.flush()
+        connection.out.flush()
         self._is_complete = True
         self.tell()
         if not self._keeps_alive:
@@ -212,12 +234,9 @@ cdef class Connection:
     cdef Exchange _current  # that the task is at
     cdef Exchange _next     # that it turns to then
     cdef object _pipelined  # requests behind that, None for none
-    cdef bint _is_lost, _is_read_paused, _is_write_paused
-    cdef object _writable   # an Event, once somebody has to wait
+    cdef bint _is_lost, _is_read_paused
     # what is to be written
-    cdef list _held
-    cdef Py_ssize_t _held_bytes
-    cdef bint _flushes_soon
+    cdef Outgoing out
     cdef object _default_headers
     cdef bytes _default_lines
     # limits
@@ -238,7 +257,7 @@ cdef class Connection:
         self._max_head_bytes = limits.head_bytes
         self._keep_alive_seconds = limits.keep_alive_seconds
         self._is_head = True
-        self._held = []
+        self.out = Outgoing(self._loop)
         self._bell = Bell(self._loop)
         self._parser = httptools.HttpRequestParser(self)
         # A client that says it will not ask again may still send: the answer to what it asked is on its way.
@@ -248,7 +267,7 @@ cdef class Connection:
 
     def connection_made(self, transport):
         self._connections.add(self)
-        self.transport = transport
+        self.transport = self.out.transport = transport
         if len(self._connections) > 2 * self._limits.connections:
             transport.abort()
             return
@@ -277,14 +296,12 @@ cdef class Connection:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
-        self._held.clear()
-        self._held_bytes = 0
         if self._current is not None:
             self._current._is_gone = not self._current._is_complete
             self._current.tell()
         # An exchange knows its connection: the two would keep each other.
         self._newest = self._next = self._pipelined = None
-        self.resume_writing()
+        self.out.end()
         if error is None:
             self.transport.close()
         self._parser = None
@@ -322,17 +339,13 @@ cdef class Connection:
             self._bell.ring()
 
     def pause_writing(self):
-        self._is_write_paused = True
-        if self._writable is not None:
-            self._writable.clear()
+        self.out.pause()
         self._end_stall_timer()
         self._stall_timer = self._loop.call_later(self._limits.stall_seconds, self._cut)
 
     def resume_writing(self):
         self._end_stall_timer()
-        self._is_write_paused = False
-        if self._writable is not None:
-            self._writable.set()
+        self.out.resume()
 
     # -- the parser's callbacks --
 
@@ -425,7 +438,7 @@ cdef class Connection:
                     await _sleep(0)
         except _CancelledError:
             # By a server that has no time left. Without its task, a connection is of no use.
-            self.flush()
+            self.out.flush()
             self.transport.close()
             raise
         finally:
@@ -458,7 +471,7 @@ cdef class Connection:
             return
         if exchange._is_started:
             # What the client has is no whole answer, or it is one that the app thought was another.
-            self.flush()
+            self.out.flush()
             self.transport.close()
             return
         exchange._put({"type": "http.response.start", "status": 500, "headers": _TEXT_OF_21_BYTES})
@@ -493,52 +506,6 @@ cdef class Connection:
             self._default_headers = headers
             self._default_lines = b"".join([name + b": " + value + b"\r\n" for name, value in headers])
         return self._default_lines
-
-    cdef hold(self, bytes data):
-        self._held.append(data)
-        self._held_bytes += PyBytes_GET_SIZE(data)
-
-    cdef flush_soon(self):
-        """Write what is held together with all that comes in this turn of the loop."""
-        if self._held_bytes >= JOINED_BYTES:
-            self.flush()
-        elif not self._flushes_soon:
-            self._flushes_soon = True
-            self._loop.call_soon(self._flush_held)
-
-    def _flush_held(self):
-        self._flushes_soon = False
-        self.flush()
-
-    cdef flush(self):
-        cdef list held = self._held
-        cdef bytes data
-        self._held = []
-        self._held_bytes = 0
-        before = []
-        for data in held:
-            # A long piece is not copied only to stand behind a short one.
-            if PyBytes_GET_SIZE(data) >= JOINED_BYTES:
-                if before:
-                    self.transport.write(b"".join(before))
-                    before = []
-                self.transport.write(data)
-            else:
-                before.append(data)
-        if before:
-            self.transport.write(b"".join(before))
-
-    cdef write_now(self, bytes data):
-        self.hold(data)
-        self.flush()
-
-    async def writable(self):
-        """Wait until the client has read enough of what was written."""
-        if self._writable is None:
-            self._writable = _Event()
-            if not self._is_write_paused:
-                self._writable.set()
-        await self._writable.wait()
 
     cdef _pause_reading(self):
         if not self._is_read_paused:
@@ -591,7 +558,7 @@ cdef class Connection:
         if self.transport.is_closing():
             return
         self._next = self._pipelined = None
-        self.write_now(
+        self.out.write_now(
             status_line(status)
             + self.default_lines()
             + b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(text)

@@ -258,6 +258,8 @@ def test_what_could_be_understood_in_two_ways_is_refused(name: str, size: int) -
 
 
 LONG = b"x" * 70_000
+#: More than is written in a turn of the loop, and no multiple of that.
+PIECES = b"".join(b"%x," % i for i in range(150_000))
 ANSWERS: dict[str, App] = {
     "no body": answering(start(204), body()),
     "not modified": answering(start(304), body()),
@@ -266,6 +268,10 @@ ANSWERS: dict[str, App] = {
     "a long chunk": answering(start(), body(LONG, more=True), body(b"b")),
     "a length": answering(start(content_length="3"), body(b"a", more=True), body(b"bc")),
     "a long body": answering(start(content_length=str(len(LONG))), body(LONG)),
+    "a body in pieces": answering(start(content_length=str(len(PIECES))), body(PIECES)),
+    "a chunk in pieces": answering(start(), body(PIECES, more=True), body(PIECES[:-1]), body(b"too much")),
+    "a body in pieces, too long": answering(start(content_length="1"), body(PIECES)),
+    "a body in pieces, too short": answering(start(content_length=str(len(PIECES) + 1)), body(PIECES)),
     "closing": answering(start(content_length="1", connection="close"), body(b"a")),
     "says chunked itself": answering(start(transfer_encoding="chunked"), body(b"a")),
     "nothing at all": answering(),
@@ -446,6 +452,56 @@ async def test_an_app_waits_for_a_client_that_does_not_read() -> None:
     client.protocol.resume_writing()
     await turns(5)
     assert client.wire.written.endswith(b"\r\n\r\nok")
+
+
+async def test_others_have_the_loop_between_the_pieces_of_a_long_body() -> None:
+    client = Client(answering(start(content_length=str(len(PIECES))), body(PIECES)))
+    written = []
+    client.loop.call_soon(client.protocol.data_received, GET)
+    for _ in range(9):
+        await turns(1)
+        written.append(len(client.wire.written))
+    assert client.wire.written.endswith(b"\r\n\r\n" + PIECES)
+    assert all(later - sooner <= 300_000 for sooner, later in pairwise(written))
+
+
+async def test_a_long_body_comes_at_the_clients_pace() -> None:
+    client = Client(answering(start(content_length=str(len(PIECES))), body(PIECES)))
+    write = client.wire.write
+
+    def write_and_pause(data: bytes) -> None:
+        write(data)
+        if len(data) > 1000:
+            client.protocol.pause_writing()
+
+    client.wire.write = write_and_pause  # type: ignore[method-assign]
+    await client.send(GET)
+    sizes = [len(client.wire.written)]
+    while sizes[-1] < len(PIECES):
+        client.protocol.resume_writing()
+        await turns(9)
+        sizes.append(len(client.wire.written))
+    assert client.wire.written.endswith(b"\r\n\r\n" + PIECES)
+    assert all(0 < later - sooner <= 300_000 for sooner, later in pairwise(sizes))
+
+
+async def test_a_client_that_goes_in_the_middle_of_a_long_body_gets_no_more_of_it() -> None:
+    ended = asyncio.Event()
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await receive()
+        await send(start(content_length=str(len(PIECES))))
+        await send(body(PIECES))
+        ended.set()
+
+    client = Client(app)
+    client.loop.call_soon(client.protocol.data_received, GET)
+    await turns(2)
+    await client.lose()
+    before = len(client.wire.written)
+    await asyncio.wait_for(ended.wait(), 5)
+    assert 0 < before < len(PIECES)
+    assert len(client.wire.written) == before
 
 
 # -- requests ------------------------------------------------------------------------------------

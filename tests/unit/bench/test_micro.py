@@ -30,7 +30,9 @@ def test_each_is_smaller_when_it_is_quick(name: str) -> None:
     assert all(isinstance(budget, Budget) for budget in bench.BUDGETS.values())
 
 
-@pytest.mark.parametrize("name", ["auth", "index", "ingest", "k8s_lists", "names", "selectors", "stores", "wire"])
+@pytest.mark.parametrize(
+    "name", ["auth", "bodies", "index", "ingest", "k8s_lists", "names", "selectors", "stores", "wire"]
+)
 def test_a_cheap_one_gives_a_figure_for_every_budget(name: str) -> None:
     bench = importlib.import_module(f"bench.micro.{name}")
     figures = bench.run(bench.SCALE.quick)
