@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 import ssl
+import struct
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 
@@ -52,6 +54,16 @@ def send_and_reset(data: bytes = b"") -> Step:
     async def step(writer: asyncio.StreamWriter) -> None:
         writer.write(data)
         await writer.drain()
+        writer.transport.abort()
+
+    return step
+
+
+def reset() -> Step:
+    """Ends the connection as if the server's machine had forgotten it."""
+
+    async def step(writer: asyncio.StreamWriter) -> None:
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
 
     return step

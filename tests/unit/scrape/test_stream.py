@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 import termios
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -92,14 +93,20 @@ async def turn() -> None:
 class Talk:
     """A stream over one end of a pair of sockets, and a server at the other end."""
 
-    def __init__(self, contexts: Contexts, version: ssl.TLSVersion, owner: Talker) -> None:
+    def __init__(
+        self,
+        contexts: Contexts,
+        version: ssl.TLSVersion,
+        owner: Talker,
+        make_pair: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair,
+    ) -> None:
         client, server, openssl = contexts
         server.minimum_version = server.maximum_version = version
         self.owner = owner
         self.stream = TlsStream(self.owner, Buffer(), client, "127.0.0.1", openssl)
         self._from_client, self.to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.server = server.wrap_bio(self._from_client, self.to_client, server_side=True)
-        ours, self.theirs = socket.socketpair()
+        ours, self.theirs = make_pair()
         for end in (ours, self.theirs):
             end.setblocking(False)
         self.stream.adopt(ours)
@@ -236,6 +243,26 @@ async def test_records_that_come_with_the_end_are_delivered_before_it(
         talk.theirs.send(talk.to_client.read())
         await turn()
         assert (bytes(talk.owner.received), talk.owner.ended) == (b"abcdemore", [None])
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        return ours, server.accept()[0]
+
+
+@pytest.mark.parametrize("reading", READINGS)
+async def test_a_reset_is_told_behind_what_came_before_it(reading: str, request: pytest.FixtureRequest) -> None:
+    with Talk(request.getfixturevalue(reading), ssl.TLSVersion.TLSv1_3, Talker(), tcp_pair) as talk:
+        await talk.shake([200_000])
+        talk.server.write(b"abc")
+        await talk.arrive(talk.to_client.read(), [200_000])
+        talk.theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        talk.theirs.close()
+        await turn()
+        assert bytes(talk.owner.received) == b"abc"
+        [error] = talk.owner.ended
+        assert isinstance(error, ConnectionResetError)
 
 
 @pytest.mark.parametrize("reading", ["ahead", "direct"])

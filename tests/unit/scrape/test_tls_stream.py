@@ -12,7 +12,7 @@ from heapfast.errors import ScrapeError
 from heapfast.sim.certificates import Authority
 from heapfast.tls import client_context, load_pair, server_context
 from tests.unit.scrape.conftest import HEAD, MakeConnection, fetch
-from tests.unit.scrape.scripted_server import ScriptedServer, answer, send, send_and_close, send_and_reset
+from tests.unit.scrape.scripted_server import ScriptedServer, answer, reset, send, send_and_close, send_and_reset
 
 LONG = bytes(range(256)) * 4096
 
@@ -66,6 +66,15 @@ async def test_answers_of_every_length_come_through(
 
 async def test_a_kept_connection_that_was_closed_is_opened_again(files: Files, connect: MakeConnection) -> None:
     steps = [send(answer(b"1")), send_and_close(), send(answer(b"2"))]
+    async with ScriptedServer(*steps, tls=files.server_context()) as server:
+        connection = connect(server.port, tls=client_context(ca_pem=files.ca))
+        assert await fetch(connection) == b"1"
+        assert await fetch(connection) == b"2"
+        assert server.connections == 2
+
+
+async def test_a_kept_connection_that_was_reset_is_opened_again(files: Files, connect: MakeConnection) -> None:
+    steps = [send(answer(b"1")), reset(), send(answer(b"2"))]
     async with ScriptedServer(*steps, tls=files.server_context()) as server:
         connection = connect(server.port, tls=client_context(ca_pem=files.ca))
         assert await fetch(connection) == b"1"
