@@ -61,6 +61,32 @@ def integers_beyond(list values not None, int64_t bound, bint is_greater) -> lis
     return found
 
 
+def slots_beyond(list sets not None, str key not None, slots, int64_t bound, bint is_greater) -> array:
+    """Return those of some slots whose value of a label is int64 and lies beyond a bound, in their order."""
+    cdef Py_ssize_t size
+    cdef int64_t number
+    cdef const char* ptr
+    cdef object found = array("I")
+    cdef str text
+    cdef tuple labels, label
+    for slot in slots:
+        kept = sets[slot] if slot < len(sets) else None
+        if kept is None:
+            continue
+        labels = kept.labels
+        for label in labels:
+            if label[0] != key:
+                continue
+            text = label[1]
+            # What is not ASCII is no integer; a copy of it as UTF-8 would stay with it.
+            if text.isascii():
+                ptr = PyUnicode_AsUTF8AndSize(text, &size)
+                if read_int64(ptr, size, &number) and (number > bound if is_greater else number < bound):
+                    found.append(slot)
+            break
+    return found
+
+
 def gather_postings(dict postings not None, values) -> tuple:
     """Look values up: the slots of those that one entity alone has, and the terms of the others."""
     cdef PyObject* found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 from hypothesis import example, given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from heapfast.errors import QueryError
 from heapfast.query import naive_selector
 from heapfast.query._selector import parse_field_selector, parse_selector
-from heapfast.store._values import gather_postings, integers_beyond
+from heapfast.store._values import gather_postings, integers_beyond, slots_beyond
 from heapfast.store.requirement import Operator, Requirement, Selector
 
 NAME_CHARS = "aZ09-_."
@@ -117,6 +118,33 @@ def test_integers_beyond_a_bound_are_those_that_a_condition_admits(
     operator = Operator.GREATER_THAN if is_greater else Operator.LESS_THAN
     requirement = Requirement("k", operator, (str(bound),))
     assert integers_beyond(values, bound, is_greater) == list(filter(requirement.admits_number, values))
+
+
+class Labelled(NamedTuple):
+    labels: tuple[tuple[str, str], ...]
+
+
+@given(
+    st.lists(
+        st.none()
+        | st.dictionaries(
+            st.sampled_from(["k", "other"]),
+            st.integers(-(2**65), 2**65).map(str) | st.text("0123456789+-_ \u00e9", max_size=6),
+        ),
+        max_size=12,
+    ),
+    st.lists(st.integers(0, 15), max_size=15),
+    st.integers(-10, 10) | st.integers(-(2**63), 2**63 - 1),
+    st.booleans(),
+)
+def test_slots_beyond_a_bound_are_those_whose_labels_a_condition_admits(
+    sets: list[dict[str, str] | None], slots: list[int], bound: int, is_greater: bool
+) -> None:
+    operator = Operator.GREATER_THAN if is_greater else Operator.LESS_THAN
+    requirement = Requirement("k", operator, (str(bound),))
+    want = [slot for slot in slots if requirement.matches((sets[slot] if slot < len(sets) else None) or {})]
+    kept = [None if labels is None else Labelled(tuple(labels.items())) for labels in sets]
+    assert list(slots_beyond(kept, "k", slots, bound, is_greater)) == want
 
 
 @given(
