@@ -69,6 +69,7 @@ from heapfast._types cimport (
 )
 from heapfast._warm cimport WARM_ROWS, warm_expected, warm_rows, warmed_t
 from heapfast.wire._rows cimport Rows, custom_row_t, resource_row_t, row_t
+from heapfast.wire._scan cimport lowest_bit
 
 from heapfast.catalog.metrics import CUSTOM_PREFIX
 from heapfast.errors import StoreError
@@ -478,9 +479,12 @@ cdef class Store:
                 f.image[slot] = t.own_image[slot]
             elif f.image != NULL:
                 f.image[slot] = NULL
-        for m in range(M_UPTIME + 1, N_STANDARD):
-            if present & (1 << m):
-                column_of(f, m)[slot] = row.value[m]
+        # Uptime is the store's own figure, whatever a row says.
+        present &= (<uint32_t>1 << N_STANDARD) - (<uint32_t>2 << M_UPTIME)
+        while present:
+            m = lowest_bit(present)
+            present &= present - 1
+            column_of(f, m)[slot] = row.value[m]
         if origin == ORIGIN_SIDE:
             pass
         elif kind == KIND_NODE:

@@ -122,11 +122,13 @@ cdef class Latest:
         cdef pod_answer_t* p
         cdef track_t* track
         cdef point_t point
-        grow(<void**>&self.pod_answer, &self.n_pods, pod, self.entities.table[KIND_POD].cap, sizeof(pod_answer_t))
-        grow(
-            <void**>&self.container, &self.n_containers, container,
-            self.entities.table[KIND_POD_CONTAINER].cap, sizeof(track_t),
-        )
+        if pod >= self.n_pods:
+            grow(<void**>&self.pod_answer, &self.n_pods, pod, self.entities.table[KIND_POD].cap, sizeof(pod_answer_t))
+        if container >= self.n_containers:
+            grow(
+                <void**>&self.container, &self.n_containers, container,
+                self.entities.table[KIND_POD_CONTAINER].cap, sizeof(track_t),
+            )
         p = &self.pod_answer[pod]
         if p.answer != self.answer:
             p.answer = self.answer

@@ -24,11 +24,11 @@ from heapfast._types cimport (
     KIND_POD,
     KIND_POD_CONTAINER,
     M_UPTIME,
-    N_STANDARD,
     SLOT_NONE,
     uint32_t,
 )
 from heapfast.wire._rows cimport row_t
+from heapfast.wire._scan cimport lowest_bit
 
 
 cdef inline owner_t owned_by(uint32_t slot) noexcept nogil:
@@ -81,8 +81,10 @@ cdef inline void warm_frame(const frame_t* f, uint32_t slot, uint32_t present) n
         prefetch(&f.image[slot])
     if f.column[M_UPTIME] != NULL:
         prefetch(&f.column[M_UPTIME][slot])
-    for m in range(M_UPTIME + 1, N_STANDARD):
-        if present & (<uint32_t>1 << m) and f.column[m] != NULL:
+    while present:
+        m = lowest_bit(present)
+        present &= present - 1
+        if f.column[m] != NULL:
             prefetch(&f.column[m][slot])
 
 
