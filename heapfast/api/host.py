@@ -107,7 +107,7 @@ class _Server(uvicorn.Server):
         self._ending.set()
 
     async def main_loop(self) -> None:
-        # uvicorn looks ten times a second whether to end, a third of what 100 nodes cost. Here it is told.
+        # uvicorn looks ten times a second whether to end, as often as all of 100 nodes answer. Here it is told.
         while not await self.on_tick(0):  # a count of 0 renews the date of answers
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DATE_SECONDS):
