@@ -20,12 +20,15 @@ cdef class Restoring(StoredReader):
         list packed                          # of Packed, oldest first
         Batch newest                         # from finish to publish
         readonly bint is_foreign             # seal: what was kept is another cluster's
+        int forgotten_kind                   # publish: how far that is thrown away
+        uint32_t forgotten                   # slots of that kind
         readonly uint64_t batches            # that finish has put into the store
         readonly int64_t newest_ns           # stamp of the newest of these, 0 for none
 
     cdef int _close_former(self) except -1
     cdef int _replay(self) except -1
     cdef int _make_newest(self, uint64_t seq) except -1
+    cdef int _throw_away(self) except -1
     cdef bint _find_foreign(self) noexcept nogil
     cdef bint _has_other_uid(self, uint32_t pod) noexcept nogil
     cdef void _prune(self) noexcept nogil

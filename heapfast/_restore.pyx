@@ -68,6 +68,10 @@ from heapfast.wire._rows cimport row_t
 from heapfast.errors import StoreError
 
 
+cdef enum:
+    SLOTS_A_STEP = 10_000  # of the latest view: few enough for a turn of the loop, if cold
+
+
 cdef class Restoring(StoredReader):
     """One refilling of one store.
 
@@ -84,6 +88,7 @@ cdef class Restoring(StoredReader):
             raise StoreError("BUG: a store is refilled before it is used")
         self.now_ns = now_ns
         self.packed = []
+        self.forgotten_kind = KIND_NODE
         self.former = <plain_t*>calloc(1, sizeof(plain_t))
         if self.former == NULL:
             raise MemoryError
@@ -400,20 +405,38 @@ cdef class Restoring(StoredReader):
     def publish(self):
         """Makes the newest batch what is served; on the loop, after seal and before the first tick.
 
-        What belongs to another cluster is thrown away instead.
+        What belongs to another cluster is thrown away instead, a step a call: so much of it would hold the loop.
+
+        Returns:
+            Whether that is done; call it again in another turn of the loop until then.
         """
-        cdef int kind
-        cdef uint32_t slot
         if self.is_foreign:
-            self.store.ring.packed = []
-            for kind in (KIND_NODE, KIND_POD, KIND_POD_CONTAINER):
-                for slot in range(self.store.entities.table[kind].n):
-                    self.store.latest.forget(kind, slot)
-            self.batches = 0
-        elif self.newest is not None:
+            return bool(self._throw_away())
+        if self.newest is not None:
             self.newest.closed = True
             self.store.ring.push(self.newest, None, self.now_ns)
+            self.newest = None
+        return True
+
+    cdef int _throw_away(self) except -1:
+        """A step of it: a batch, or some slots of the latest view."""
+        cdef uint32_t n, last, slot
+        self.batches = 0
         self.newest = None
+        if self.store.ring.packed:
+            self.store.ring.packed.pop()
+            return False
+        while self.forgotten_kind <= KIND_POD_CONTAINER:
+            n = self.store.entities.table[self.forgotten_kind].n
+            last = min(n, self.forgotten + SLOTS_A_STEP)
+            for slot in range(self.forgotten, last):
+                self.store.latest.forget(self.forgotten_kind, slot)
+            self.forgotten = last
+            if last < n:
+                return False
+            self.forgotten = 0
+            self.forgotten_kind += 1
+        return True
 
 
 cdef inline uint8_t presence(int64_t value) noexcept nogil:

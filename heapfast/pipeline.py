@@ -50,7 +50,7 @@ class Kept(Protocol):
     """What was kept over a restart (heapfast._restore.Restoring)."""
 
     def seal(self) -> None: ...
-    def publish(self) -> None: ...
+    def publish(self) -> bool: ...
 
 
 class Pipeline:
@@ -94,7 +94,8 @@ class Pipeline:
         self._gate.shut()
         try:
             await self._in_thread("settle", kept.seal)
-            kept.publish()
+            for _ in iter(kept.publish, True):
+                await asyncio.sleep(0)
         finally:
             self._open_gate()
 

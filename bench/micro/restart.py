@@ -111,7 +111,7 @@ def read(folder: Path, nodes: int, want: dict[str, Any]) -> Figures:
     started, cpu = time.perf_counter(), time.process_time()
     restored.restoring.seal()
     sealed = time.perf_counter() - started
-    restored.restoring.publish()
+    assert restored.restoring.publish()
     published = time.perf_counter() - started - sealed
     all_cpu += time.process_time() - cpu
     pod = store.find(Kind.POD, "ns-0", "0-pod-0")

@@ -128,7 +128,7 @@ async def test_what_was_written_is_there_whenever_the_daemon_is_killed(tmp_path:
         for pod in sim.cluster.pods.items.values():
             store.put_pod(pod.workload.namespace, pod.name, uid=sim.cluster.pod_uid(pod), labels="")
         restored.restoring.seal()
-        restored.restoring.publish()
+        assert restored.restoring.publish()
         slot = store.find(Kind.NODE, "node-0000")
         series = store.series(Kind.NODE, slot, store.metric_id("memory/working_set"), 0, 1 << 62)
         stamps = [stamp for stamp, _ in series]

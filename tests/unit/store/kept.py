@@ -92,7 +92,7 @@ def put_web(store: Store, *, uid: str = "uid-1") -> None:
 def settle(store: Store, restoring: Restoring) -> Store:
     put_web(store)
     restoring.seal()
-    restoring.publish()
+    assert restoring.publish()
     return store
 
 
