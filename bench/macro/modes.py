@@ -76,7 +76,7 @@ def flags_of(mode: str, scenario: Scenario, cluster: Endpoints, ports: Ports, fo
             "--bind-address=127.0.0.1",
             f"--secure-port={ports.secure}",
             f"--cert-dir={folder}",
-            f"--client-ca-file={cluster.ca_file}",
+            f"--client-ca-file={cluster.client_ca_file}",
             "--authentication-skip-lookup",
         ]
     options = f"inClusterConfig=false&kubeletPort={cluster.kubelet_port}"

@@ -36,6 +36,7 @@ class Endpoints(msgspec.Struct, frozen=True):
     kubelet_port: int
     kubeconfig: str
     ca_file: str
+    client_ca_file: str
     client_cert_file: str
     client_key_file: str
     front_proxy_cert_file: str
@@ -57,6 +58,7 @@ def endpoints_of(sim: SimulatedCluster) -> Endpoints:
         kubelet_port=sim.kubelets.port,
         kubeconfig=str(sim.kubeconfig),
         ca_file=str(certificates.ca_file) if certificates else "",
+        client_ca_file=str(certificates.client_ca_file) if certificates else "",
         client_cert_file=str(certificates.client_cert_file) if certificates else "",
         client_key_file=str(certificates.client_key_file) if certificates else "",
         front_proxy_cert_file=str(certificates.front_proxy_cert_file) if certificates else "",

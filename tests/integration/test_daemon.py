@@ -319,7 +319,7 @@ async def test_the_port_speaks_tls_and_asks_for_certificates(tmp_path: Path) -> 
         flags = (
             f"--tls-cert={sim.directory}/api.crt",
             f"--tls-key={sim.directory}/api.key",
-            f"--tls-client-ca={files.ca_file}",
+            f"--tls-client-ca={files.client_ca_file}",
             "--allowed-users=simulated-admin",
         )
         source = f"kubernetes.summary_api:?inClusterConfig=false&auth={sim.kubeconfig}&kubeletHttps=true"

@@ -226,7 +226,7 @@ async def test_autoscalers_get_what_they_got_before(tmp_path: Path) -> None:
             flags = (
                 f"--secure-port={port}",
                 f"--cert-dir={tmp_path}/serving",
-                f"--client-ca-file={sim.certificates.ca_file}",
+                f"--client-ca-file={sim.certificates.client_ca_file}",
                 "--enable-custom-metrics",
             )
         query = f"?inClusterConfig=false&auth={sim.kubeconfig}&kubeletHttps=true&kubeletPort={sim.kubelets.port}"

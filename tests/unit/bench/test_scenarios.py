@@ -15,6 +15,7 @@ ENDPOINTS = Endpoints(
     kubelet_port=10250,
     kubeconfig="/sim/kubeconfig",
     ca_file="/sim/ca.crt",
+    client_ca_file="/sim/client-ca.crt",
     client_cert_file="/sim/client.crt",
     client_key_file="/sim/client.key",
     front_proxy_cert_file="/sim/front-proxy.crt",
