@@ -196,9 +196,10 @@ cdef class NameList:
             return False
         if len:
             memcpy(self.data + self.size, ptr, len)
-        self.size += len
+        # Not `+=`: where the debug build looks whether there is a self, that takes the GIL.
+        self.size = self.size + len
         self.end[self.n] = self.size
-        self.n += 1
+        self.n = self.n + 1
         self.is_sorted = False
         return True
 
@@ -221,9 +222,9 @@ cdef class NameList:
                 if not self._reserve(1, UTF8_GROWTH * <size_t>text.len):
                     fail(&c, CURSOR_MEMORY)
                     continue
-                self.size += decode_json(text.ptr, text.len, self.data + self.size)
+                self.size = self.size + decode_json(text.ptr, text.len, self.data + self.size)
                 self.end[self.n] = self.size
-                self.n += 1
+                self.n = self.n + 1
                 self.is_sorted = False
         peek_token(&c)
         if c.at < c.end:
