@@ -57,7 +57,10 @@ class MicroResults(msgspec.Struct, frozen=True):
 
 
 class MacroResults(msgspec.Struct, frozen=True):
-    """The file of `heapfast bench macro`: a dict for each scenario."""
+    """The file of `heapfast bench macro`: a dict for each scenario.
+
+    One that was put there from an earlier run says so by `commit`.
+    """
 
     provenance: Provenance
     scenarios: list[dict[str, Any]]
@@ -295,6 +298,12 @@ def lines(micro: MicroResults | None, macro: MacroResults | None) -> Iterator[st
         loads = [row["load_average"] for row in macro.scenarios]
         yield ""
         yield f"Whole daemon: {about(macro.provenance)}; one run, load average {spread(loads)}."
+        earlier: dict[str, list[str]] = {}
+        for row in macro.scenarios:
+            if "commit" in row:
+                earlier.setdefault(row["commit"][:10], []).append(f"{row['scenario']} as {row['mode']}")
+        for commit, rows in earlier.items():
+            yield f"From an earlier run, of commit {commit}: {', '.join(rows)}."
 
 
 def about(where: Provenance) -> str:

@@ -76,6 +76,12 @@ def test_the_table_says_on_what_machine_and_beside_how_much_else(micro: MicroRes
     assert "one run, load average 0.5" in text
 
 
+def test_what_is_from_an_earlier_run_is_named(macro: MacroResults) -> None:
+    old = MacroResults(macro.provenance, [*macro.scenarios, macro.scenarios[0] | {"commit": "0123456789abcdef"}])
+    assert "earlier" not in "\n".join(lines(None, macro))
+    assert list(lines(None, old))[-1] == "From an earlier run, of commit 0123456789: hundred as heapster."
+
+
 def test_every_row_is_of_a_bench_and_a_scenario_that_exist() -> None:
     for _, _, places in ROWS:
         for place in places:
