@@ -18,7 +18,7 @@ does not stop where an answer ends. OpenSSL is asked for that where it can be (_
 read from until the ssl module says so: the same bytes and the same ends, for some 5 us more.
 
 The loop's own transports want TLS to work on memory BIOs, one copy of every byte more, and BIOs never shrink: thousands
-of idle connections then keep what one of them had to hold at a time. A connection here keeps 26 to 35 KB, OpenSSL's
+of idle connections then keep what one of them had to hold at a time. A connection here keeps 24 to 36 KB, OpenSSL's
 own included (bench/micro/scrape.py).
 """
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
