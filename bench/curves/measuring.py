@@ -7,7 +7,7 @@ Source  design section 10: the cost of a node is constant within 15 %, a selecto
 Never   measures two points at a time
 
 Whole daemons are measured by turns of bench/compare in which nobody asks. In-process curves take the micro benches of
-the same name at several sizes, each in a process of its own.
+the same name at several sizes, each in a process of its own; `work` counts instructions as bench/work does.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bench.curves.retention import measure_retention
 from bench.load.model import Model, WrongAnswer
 from bench.running import run_once
 from bench.scenarios import Scenario
+from bench.work.counting import CannotCount, count
 from heapfast.sim.process import SimulatedProcess
 
 MIB: Final = 2**20
@@ -40,6 +41,9 @@ RETENTION_NODES: Final = 100
 RETENTION_BATCHES: Final = (2, 10, 20, 30, 40, 50, 60)
 #: Our two modes, by the name of a server.
 MODES: Final = {"heapfast": "/metrics/resource", "heapfast-heapster": "/stats/summary"}
+WORK_NODES: Final = (100, 1_000, 5_000)
+#: Valgrind takes fifty times as long.
+WORK_TIMEOUT_SECONDS: Final = 1_800.0
 
 Tell = Callable[[str], None]
 T = TypeVar("T")
@@ -91,6 +95,31 @@ async def by_pods(tell: Tell, *, is_small: bool) -> dict[str, Curve]:
             y="µs of CPU a scrape, everything included",
             is_log=False,
             series=cpu,
+            load_average=round(load, 2),
+        )
+    }
+
+
+async def work(tell: Tell, *, is_small: bool) -> dict[str, Curve]:
+    """Instructions a node, by the number of nodes: the same on an idle machine as on a busy one."""
+    load = os.getloadavg()[0]
+    points: list[tuple[float, float]] = []
+    for nodes in SMALL_NODES if is_small else WORK_NODES:
+        tell(f"work: {nodes:,} nodes")
+        name = f"round@{nodes}"
+        try:
+            counted = count([name], WORK_TIMEOUT_SECONDS)[name]
+        except CannotCount as error:
+            tell(f"work: NOT MEASURED: {error}")
+            return {}
+        points.append((nodes, round(counted / nodes / 1e3, 1)))
+    return {
+        "work": Curve(
+            title="instructions for a node and a round, by the number of nodes",
+            claim="no step is more than linear, so that a node is the same work in a cluster of any size",
+            x="nodes, of 30 pods with 2 containers",
+            y="thousand instructions",
+            series={"an answer parsed and taken in, and its share of closing the batch": points},
             load_average=round(load, 2),
         )
     }
@@ -164,6 +193,7 @@ Measure = Callable[..., Coroutine[Any, Any, dict[str, Curve]]]
 CURVES: Final[dict[str, Measure]] = {
     "nodes": by_nodes,
     "pods": by_pods,
+    "work": work,
     "retention": retention,
     "lists": lists,
     "selectors": selectors,

@@ -17,7 +17,7 @@ import gc
 import sys
 from typing import Final
 
-from bench.work.kernels import KERNELS, Run
+from bench.work.kernels import Run, prepare
 
 MARKER: Final = "PyNumber_MatrixMultiply"
 
@@ -35,7 +35,7 @@ class Marked:
 def main() -> None:
     gc.disable()
     for name in sys.argv[1:]:
-        marked = Marked(KERNELS[name]())
+        marked = Marked(prepare(name))
         gc.collect()
         marked @ None
 

@@ -103,8 +103,8 @@ def judge(counts: dict[str, int]) -> list[Verdict]:
     return [Verdict(name, count, known[name]) for name, count in counts.items() if name in known]
 
 
-def count(names: Sequence[str] = tuple(KERNELS)) -> dict[str, int]:
-    """Instructions of each kernel.
+def count(names: Sequence[str] = tuple(KERNELS), timeout_seconds: float = TIMEOUT_SECONDS) -> dict[str, int]:
+    """Instructions of each kernel, by names as `prepare` of kernels.py takes them.
 
     Raises:
         CannotCount: there is no valgrind, or heapfast is not built in its release row.
@@ -129,7 +129,7 @@ def count(names: Sequence[str] = tuple(KERNELS)) -> dict[str, int]:
             *names,
         ]
         asked = subprocess.run(
-            command, env=_environ(), capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+            command, env=_environ(), capture_output=True, text=True, timeout=timeout_seconds, check=False
         )
         if asked.returncode:
             raise RuntimeError(f"cannot count: valgrind ended with {asked.returncode}: {asked.stderr[-2000:]}")

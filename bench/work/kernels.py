@@ -1,7 +1,7 @@
 """The hot kernels at a small size, each ready to run once.
 
 In      nothing: the clusters are made up, by fixed seeds
-Out     KERNELS: for each a function that prepares and gives what is to be counted
+Out     KERNELS: for each a function that prepares and gives what is to be counted; SIZED: the same at any size
 Callers counted.py in a process under valgrind; tests
 Never   prepares anything inside what is counted
 """
@@ -18,6 +18,7 @@ from bench.micro.exposition import make_body
 from bench.micro.fleet import Fleet, Size
 from bench.micro.index import PODS_PER_APP, cluster
 from bench.work.request import requests
+from bench.work.rounds import rounds
 from bench.work.scrape import scrapes
 from heapfast._core import Store
 from heapfast.catalog.keys import Kind
@@ -131,6 +132,16 @@ KERNELS: Final[dict[str, Callable[[], Run]]] = {
         scrape,
     )
 }
+
+#: Of so many nodes, by what stands before the size in a name as `round@5000`: how work grows with a cluster. They have
+#: no baselines, since a large one takes minutes.
+SIZED: Final[dict[str, Callable[[int], Run]]] = {"round": rounds}
+
+
+def prepare(name: str) -> Run:
+    """Raises KeyError when there is no such kernel, ValueError when its size is no number."""
+    kind, _, nodes = name.partition("@")
+    return SIZED[kind](int(nodes)) if nodes else KERNELS[kind]()
 
 
 def _fleet() -> Fleet:

@@ -12,7 +12,7 @@ import pytest
 from bench.command import main
 from bench.work import counting
 from bench.work.counting import TOLERANCE, CannotCount, Verdict, count, environment, judge, read_baselines, record
-from bench.work.kernels import KERNELS
+from bench.work.kernels import KERNELS, prepare
 
 
 @pytest.fixture
@@ -42,7 +42,11 @@ def test_what_is_written_down_is_of_every_kernel() -> None:
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_each_kernel_runs(name: str) -> None:
-    KERNELS[name]()()
+    prepare(name)()
+
+
+def test_a_kernel_with_a_size_runs() -> None:
+    prepare("round@3")()
 
 
 @pytest.mark.parametrize(("counted", "has_grown"), [(1_000, False), (1_100, False), (1_101, True), (500, False)])

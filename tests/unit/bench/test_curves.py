@@ -1,7 +1,7 @@
 """Curves that need no daemon, with two small points each."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -9,6 +9,7 @@ import pytest
 
 from bench.curves import measuring
 from bench.curves.measuring import CURVES
+from bench.work.counting import CannotCount
 
 T = TypeVar("T")
 
@@ -31,6 +32,26 @@ def test_a_curve_has_a_point_a_size(name: str, series: set[str], monkeypatch: py
         assert len(points) == 2
         assert points[0][0] < points[1][0]
         assert all(y >= 0 for _, y in points)
+
+
+def test_work_is_told_by_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    def count(names: Sequence[str], timeout_seconds: float) -> dict[str, int]:
+        return {name: 300_000 * int(name.removeprefix("round@")) for name in names}
+
+    monkeypatch.setattr(measuring, "count", count)
+    ((_, curve),) = asyncio.run(CURVES["work"]([].append, is_small=True)).items()
+    (points,) = curve.series.values()
+    assert points == [(10, 300.0), (20, 300.0)]
+
+
+def test_no_curve_of_work_where_nothing_can_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def count(names: Sequence[str], timeout_seconds: float) -> dict[str, int]:
+        raise CannotCount("valgrind is not installed")
+
+    monkeypatch.setattr(measuring, "count", count)
+    told: list[str] = []
+    assert asyncio.run(CURVES["work"](told.append, is_small=True)) == {}
+    assert "valgrind is not installed" in told[-1]
 
 
 def _in_thread(call: Callable[..., T], *words: object) -> T:
