@@ -71,7 +71,6 @@ cdef class Round:
         object _waiting               # for their turn to open a connection
         double _began                 # the loop's time
         double _lead_seconds          # how much of the time for places was over by then
-        double _spread_seconds
         bint _in_turn
         bint _is_open
         Py_ssize_t _next              # of the targets, to be started
@@ -98,9 +97,8 @@ cdef class Round:
         self._is_open = True
         self._waiting = deque()
 
-    async def run(self, spread_seconds, deadline_seconds):
+    async def run(self, deadline_seconds):
         """Scrape, and return as soon as everything worth waiting for is in, at the latest at the deadline."""
-        self._spread_seconds = spread_seconds
         deadline = self._loop.call_at(self._began + deadline_seconds, self._end)
         self._start_due()
         try:
@@ -184,7 +182,7 @@ cdef class Round:
         """When a target's turn is, from the begin of the round; one out of turn is due at once."""
         if not self._in_turn:
             return 0.0
-        return target.start_seconds(self._spread_seconds) - (self._lead_seconds if target.place_ms >= 0 else 0.0)
+        return target.start_ms / 1e3 - (self._lead_seconds if target.place_ms >= 0 else 0.0)
 
     cdef double _seconds_after_window(self) except? -1:
         """How much of the time for places is over already; windows that the clock is not near count from here."""

@@ -6,7 +6,6 @@ of memory more to wait for.
 from heapfast._types cimport int64_t
 from heapfast.scrape._rhythm cimport Rhythm
 
-from libc.math cimport floor
 
 cdef enum:
     STEP_MS = 20
@@ -26,6 +25,7 @@ cdef class Target:
         public bint is_removed            # it is none any more
         readonly bint is_side             # it is asked for the source beside the main one
         public int place_ms               # how long after a window's end its scrape starts; -1 for the phase decides
+        public double start_ms            # the same in the next round, after its begin where the phase decides
         public int wanted_ms              # when it would best start, or later where that was taken; -1 as the place
         readonly double phase             # from 0 to below 1, by the node's name: where in the spread it starts
         public Rhythm rhythm              # its kubelet samples in; None before an answer was looked at for it
@@ -49,7 +49,6 @@ cdef class Target:
         readonly str ip
         readonly int port
 
-    cpdef double start_seconds(self, double spread_seconds) noexcept
     cpdef bint is_down(self)
     cdef void finish(self, double request_seconds, double scrape_seconds) noexcept
     cdef int succeed(self, int64_t now_ns, int64_t body_bytes) except -1

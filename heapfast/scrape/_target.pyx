@@ -58,12 +58,6 @@ cdef class Target:
         """Names it in the log."""
         return self.name if self.twin is None else f"{self.name} ({self.source})"
 
-    cpdef double start_seconds(self, double spread_seconds) noexcept:
-        """How long after a window's end, or after a round's begin where its phase decides, its scrape starts."""
-        if self.place_ms >= 0:
-            return self.place_ms / 1e3
-        return floor(self.phase * spread_seconds * 1e3 / STEP_MS) * STEP_MS / 1e3
-
     cpdef bint is_down(self):
         """Whether its last scrape says that the node is away."""
         return self.outcome in DOWN_REASONS

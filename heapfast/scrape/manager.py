@@ -81,7 +81,7 @@ class ScrapeManager:
         self._spread_seconds = spread_seconds
         self._deadline_seconds = deadline_seconds
         self.beside = beside
-        self._places = Places(deadline_seconds)
+        self._places = Places(deadline_seconds, source.together)
         self.follows_rhythm = follows_rhythm
         self._kit = Kit(
             source,
@@ -165,7 +165,7 @@ class ScrapeManager:
         try:
             targets = self._places.order(self._ordered, self.spread_seconds)
             scrape_round = Round(self._kit, targets, window, deliver, in_turn=True)
-            report = await scrape_round.run(self.spread_seconds, min(self._deadline_seconds, at_most_seconds))
+            report = await scrape_round.run(min(self._deadline_seconds, at_most_seconds))
         finally:
             self._is_scraping = False
         if self._kit.observer is not None:
@@ -181,7 +181,7 @@ class ScrapeManager:
         target = self._targets.get(name)
         if target is not None and not target.is_busy and not target.is_down():
             self.counters.extra += 1
-            await Round(self._kit, (target,), window, deliver).run(0.0, self._deadline_seconds)
+            await Round(self._kit, (target,), window, deliver).run(self._deadline_seconds)
 
     def close(self) -> None:
         """Closes every connection and the client; requests in flight fail."""

@@ -10,9 +10,10 @@ Never   asks anybody oftener, or later than half of a round's deadline after the
     | hash hash hash hash ha |        |       whose rhythm is not known: at phase x spread
     |  place         place place      |       whose rhythm is: at the first moment just after a sample
 
-Kubelets that sample in unison would all be asked at one moment. So places are a step or a few apart, each has room
-for few, and who finds no room is asked at a later one: then they are all asked at twice the pace of those that are
-spread by name.
+Whoever is asked alone wakes the loop for itself, and finds the caches as others left them: at 100 nodes that is most of
+what a scrape costs. So moments are rounded, the fewer targets the more: then some share one. Kubelets that sample in
+unison would all be asked at one moment: each has room for few, and who finds none is asked a little later, at twice
+the pace of those that are spread by name.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from heapfast.scrape._rhythm import Rhythm
@@ -32,12 +34,14 @@ if TYPE_CHECKING:
 #: Targets that one place has room for, however few there are.
 _ROOM: Final = 8
 
-#: Steps between two places, where there are few targets: then more of them share one, and fewer wake the loop for
-#: themselves. At 1,000 nodes a scrape cost 175 us of CPU with a place at each step, 121 us with one at each fifth.
-_MAX_STRIDE: Final = 5
+#: Steps between two places, at most: half a second, which is a quarter of a second that a number is older.
+MAX_STRIDE: Final = 25
 
-#: Targets from which on each step is a place: over 5 s, 20 to each. More at a time would hold up who asks meanwhile.
-_MANY_TARGETS: Final = 5_000
+#: The same, at most, where the place next to the sample has no room.
+_NEXT_STRIDE: Final = 5
+
+#: In so much of a window lie the places of kubelets that sample every 10 s, and are asked every 15 s.
+_PLACES_MS: Final = 5_000
 
 #: A place is given up for a better one when it is so much off.
 _SLACK_MS: Final = 100
@@ -48,25 +52,32 @@ class Places:
 
     Args:
         deadline_seconds: of a round; a place is in its first half.
+        together: targets that are to be asked at one moment. More would hold up who asks us meanwhile.
 
     Attributes:
         placed: targets that are asked just after their kubelet has sampled.
     """
 
-    def __init__(self, deadline_seconds: float) -> None:
+    def __init__(self, deadline_seconds: float, together: int) -> None:
+        self._together = together
         self._room = _ROOM
-        self._stride = _MAX_STRIDE
+        self._stride = MAX_STRIDE
         self._taken = array("H", [0]) * (round(deadline_seconds * 1e3) // 2 // START_STEP_MS)  # targets in each step
         self._order: tuple[Target, ...] | None = None
         self.placed = 0
 
     def order(self, targets: Iterable[Target], spread_seconds: float) -> tuple[Target, ...]:
-        """The targets of the next round, in order of their starts."""
+        """The targets of the next round, in order of their starts, which they are told."""
         if self._order is None:
-            self._order = tuple(sorted(targets, key=lambda target: target.start_seconds(spread_seconds)))
-            starts_a_step = len(self._order) * START_STEP_MS / (1e3 * spread_seconds) if spread_seconds else 0.0
-            self._stride = min(_MAX_STRIDE, math.ceil(_MANY_TARGETS / max(1, len(self._order))))
-            self._room = max(_ROOM, math.ceil(2 * starts_a_step * self._stride))
+            ordered = list(targets)
+            starts_a_step = len(ordered) * START_STEP_MS / (1e3 * spread_seconds) if spread_seconds else 0.0
+            self._stride = self._stride_of(len(ordered) * START_STEP_MS / _PLACES_MS)
+            self._room = max(_ROOM, math.ceil(2 * starts_a_step * min(self._stride, _NEXT_STRIDE)))
+            apart_ms = START_STEP_MS * self._stride_of(starts_a_step)
+            for target in ordered:
+                phase_ms = target.phase * spread_seconds * 1e3
+                target.start_ms = target.place_ms if target.place_ms >= 0 else phase_ms // apart_ms * apart_ms
+            self._order = tuple(sorted(ordered, key=lambda target: target.start_ms))
         return self._order
 
     def forget_order(self) -> None:
@@ -94,11 +105,21 @@ class Places:
             self._order = None
 
     def _place(self, target: Target, wanted_ms: int) -> None:
-        apart_ms = self._stride * START_STEP_MS
-        for step in range(-(-wanted_ms // apart_ms) * self._stride, len(self._taken), self._stride):
-            if self._taken[step] < self._room:
+        near = min(self._stride, _NEXT_STRIDE)
+        steps = range(_after(wanted_ms, near), len(self._taken), near)
+        for step in chain((_after(wanted_ms, self._stride),), steps):
+            if step < len(self._taken) and self._taken[step] < self._room:
                 self._taken[step] += 1
                 target.place_ms, target.wanted_ms = step * START_STEP_MS, wanted_ms
                 self.placed += 1
                 self._order = None
                 return
+
+    def _stride_of(self, targets_a_step: float) -> int:
+        """Steps between two moments, so that enough targets share each."""
+        return min(MAX_STRIDE, max(1, math.ceil(self._together / targets_a_step))) if targets_a_step else MAX_STRIDE
+
+
+def _after(wanted_ms: int, stride: int) -> int:
+    """The first step, of those so far apart, that is not before."""
+    return math.ceil(wanted_ms / (stride * START_STEP_MS)) * stride

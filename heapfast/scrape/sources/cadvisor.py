@@ -30,6 +30,7 @@ class Cadvisor:
     name = "kubernetes"
     label_prefix = "kubelet"
     request_metric = "heapster_kubelet_request_duration_microseconds"
+    together = 8
 
     def new_rows(self) -> Rows:
         return Rows()

@@ -36,6 +36,7 @@ class KubeletResource:
     name = "kubernetes.resource"
     label_prefix = "kubelet_resource"
     request_metric = "heapfast_kubelet_resource_request_duration_microseconds"
+    together = 20
 
     def __init__(self, *, wants_swap: bool = False) -> None:
         self._wants_swap = wants_swap

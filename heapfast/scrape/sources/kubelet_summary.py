@@ -26,6 +26,7 @@ class KubeletSummary:
     name = "kubernetes.summary_api"
     label_prefix = "kubelet_summary"
     request_metric = "heapster_kubelet_summary_request_duration_microseconds"
+    together = 8
 
     def new_rows(self) -> Rows:
         return Rows()

@@ -96,6 +96,7 @@ class Words:
     name = "words"
     label_prefix = "words"
     request_metric = "words_request_duration_microseconds"
+    together = 8
 
     def new_rows(self) -> Rows:
         return cast(Rows, WordRows())
