@@ -49,8 +49,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     spread: tuple[float, float] | None
     quiet_cores: float | None
     load_us_a_request: float | None
-    rss_mib: float | None
+    quiet_rss_mib: float | None
     load_rss_mib: float | None
+    peak_rss_mib: float | None
     first_answer_seconds: float | None
     age_p50: float | None
     age_p99: float | None
@@ -84,8 +85,9 @@ def _summary(name: str, turns: Sequence[Turn]) -> Summary:
         spread=(round(min(a_scrape), 1), round(max(a_scrape), 1)) if a_scrape else None,
         quiet_cores=_median(cores, 4),
         load_us_a_request=_median([found for turn in turns if (found := _us_a_request(turn)) is not None]),
-        rss_mib=_median([turn.quiet_rss_bytes / MIB for turn in turns if turn.quiet_rss_bytes]),
+        quiet_rss_mib=_median([turn.quiet_rss_max_bytes / MIB for turn in turns if turn.quiet_rss_max_bytes]),
         load_rss_mib=_median([turn.load_rss_max_bytes / MIB for turn in turns if turn.load_rss_max_bytes]),
+        peak_rss_mib=_median([turn.peak_rss_bytes / MIB for turn in turns if turn.peak_rss_bytes]),
         first_answer_seconds=_median([turn.first_answer_seconds for turn in turns if turn.first_answer_seconds]),
         age_p50=_median([age.p50 for age in ages], 2),
         age_p99=_median([age.p99 for age in ages], 2),
@@ -140,7 +142,8 @@ def rows(summaries: Sequence[Summary]) -> Iterator[tuple[str, list[str]]]:
     yield row("CPU while nobody asks, µs a scrape", (_spread(it) for it in summaries))
     yield row("the same, cores", (_text(it.quiet_cores) for it in summaries))
     yield row("CPU a request beyond that, µs", (_text(it.load_us_a_request) for it in summaries))
-    yield row("memory: quiet, highest under load, MiB", (_pair(it.rss_mib, it.load_rss_mib) for it in summaries))
+    yield row("the most memory while nobody asks, MiB", (_text(it.quiet_rss_mib) for it in summaries))
+    yield row("the same under load, in all", (_pair(it.load_rss_mib, it.peak_rss_mib) for it in summaries))
     yield row("age of a number read, s: p50, p99", (_pair(it.age_p50, it.age_p99) for it in summaries))
     yield row("the kubelet had a newer one for, s: p50", (_text(it.overdue_p50) for it in summaries))
     yield row(

@@ -29,7 +29,7 @@ from bench.load.model import Age, Model, TooOld, WrongAnswer, read_pod, read_pod
 from bench.load.plan import NOTHING_ASKED, Endpoint, Kept, Plan, Question, Stream, StreamOutcome
 from bench.load.profiles import Dialect, pod_target, selector_target, streams_of
 from bench.load.runner import run_plan
-from bench.processes import Ports, ServerProcess, cpu_seconds_of, memory_of
+from bench.processes import Ports, ServerProcess, cpu_seconds_of, forget_peak, memory_of
 
 if TYPE_CHECKING:
     from bench.scenarios import Scenario
@@ -48,7 +48,6 @@ FRESHNESS_PER_SECOND: Final = 10.0
 FRESHNESS_PODS: Final = 500
 #: Selectors whose answers are counted before anything is measured.
 CHECKED_WORKLOADS: Final = 10
-MEMORY_SECONDS: Final = 0.5
 
 
 class Routine(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +99,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
         complete_seconds: to all of them.
         scrapes: in the quiet, as the simulated kubelets counted them; `scrapes_due` what the resolution asks for.
         quiet_...: nobody asked. Under load the clients of `streams` did.
-        load_rss_max_bytes: the highest seen under load; `peak_rss_bytes` of the whole turn, checks included.
+        ..._rss_max_bytes: the highest there was then; `peak_rss_bytes` of the whole turn, start and checks included.
         newcomers: seconds from the start of a pod's containers to its first usage.
     """
 
@@ -113,7 +112,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     scrapes: int
     scrapes_due: int
     quiet_cpu_seconds: float | None
-    quiet_rss_bytes: int | None
+    quiet_rss_max_bytes: int | None = None
     load_seconds: float
     load_cpu_seconds: float | None
     load_rss_max_bytes: int | None
@@ -217,6 +216,7 @@ class _Turn:
         self._base = f"{'https' if endpoint.tls else 'http'}://{endpoint.host}:{endpoint.port}"
         self._tls = tls_context(endpoint)
         self._headers = dict(line.split(": ", 1) for line in endpoint.headers)
+        self._highest_rss = 0
 
     async def run(self, number: int, load_average: float) -> Turn:
         first = complete = None
@@ -233,12 +233,13 @@ class _Turn:
         self._tell("nobody asks")
         scrapes, cpu = await self._scrapes(), self._cpu()
         simulator_cpu = cpu_seconds_of(self._simulator.pid)
+        self._memory_peak()
         began = time.monotonic()
         await asyncio.sleep(quiet_seconds)
         quiet_cpu, quiet_seconds = _less(self._cpu(), cpu), time.monotonic() - began
         simulator_cpu = cpu_seconds_of(self._simulator.pid) - simulator_cpu
         scrapes = await self._scrapes() - scrapes
-        quiet_rss = memory_of(self._server.pid).rss_bytes if self._server.pid else None
+        quiet_rss = self._memory_peak()
         due = self._scenario.nodes * self._routine.quiet_resolutions
         if scrapes < due * 0.9 and not self._scenario.faults:
             raise WrongAnswer(f"{self._spec.name} made {scrapes} scrapes where {due} were due: it does not do the work")
@@ -252,7 +253,7 @@ class _Turn:
             scrapes=scrapes,
             scrapes_due=due,
             quiet_cpu_seconds=quiet_cpu,
-            quiet_rss_bytes=quiet_rss,
+            quiet_rss_max_bytes=quiet_rss,
             simulator_cpu_seconds=round(simulator_cpu, 4),
         )
 
@@ -265,15 +266,11 @@ class _Turn:
         asked = {question.target for stream in plan.streams for question in stream.questions}
         if plan.streams:
             self._tell(f"load: {routine.profile}")
-        memory = _Highest(self._server.pid)
-        watching = asyncio.create_task(memory.watch())
+        self._memory_peak()
         cpu, began = self._cpu(), time.monotonic()
-        try:
-            outcome = await run_plan(plan) if plan.streams else NOTHING_ASKED
-            load_cpu, load_seconds = _less(self._cpu(), cpu), time.monotonic() - began
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        outcome = await run_plan(plan) if plan.streams else NOTHING_ASKED
+        load_cpu, load_seconds = _less(self._cpu(), cpu), time.monotonic() - began
+        load_rss = self._memory_peak() if plan.streams else None
         self._server.check()
         newcomers = Newcomers(
             self._simulator.endpoints, model, self._base, self._tls, self._headers, self._spec.dialect, avoid=asked
@@ -288,8 +285,8 @@ class _Turn:
                 **quiet,
                 "load_seconds": round(load_seconds, 3),
                 "load_cpu_seconds": load_cpu,
-                "load_rss_max_bytes": memory.rss_bytes or None,
-                "peak_rss_bytes": memory_of(self._server.pid).peak_rss_bytes if self._server.pid else None,
+                "load_rss_max_bytes": load_rss,
+                "peak_rss_bytes": self._highest_rss if self._memory_peak() else None,
                 "streams": [msgspec.structs.replace(stream, kept=[]) for stream in outcome.streams],
                 "ages": ages_of(model, pods, kept) if kept else None,
                 "newcomers": waited,
@@ -390,23 +387,19 @@ class _Turn:
     def _cpu(self) -> float | None:
         return cpu_seconds_of(self._server.pid) if self._server.pid else None
 
+    def _memory_peak(self) -> int | None:
+        """The highest resident memory since this was asked last."""
+        if not self._server.pid:
+            return None
+        peak = memory_of(self._server.pid).peak_rss_bytes
+        forget_peak(self._server.pid)
+        self._highest_rss = max(self._highest_rss, peak)
+        return peak
+
     async def _scrapes(self) -> int:
         """Good answers of all kubelets so far."""
         state = await simulator_state(self._simulator.endpoints)
         return int(state["kubelets"]["answered"].get("200", 0))
-
-
-class _Highest:
-    """The highest memory seen of a process."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self.rss_bytes = 0
-
-    async def watch(self) -> None:
-        while self._pid:
-            self.rss_bytes = max(self.rss_bytes, memory_of(self._pid).rss_bytes)
-            await asyncio.sleep(MEMORY_SECONDS)
 
 
 def ages_of(model: Model, pods: list[Pod], kept: list[Kept]) -> Ages:

@@ -58,7 +58,7 @@ async def by_nodes(tell: Tell, *, is_small: bool) -> dict[str, Curve]:
         scenario = _scenario(nodes, 30)
         for about, turn in await _turns(scenario, tell):
             cpu[about].append((nodes, _us_a_scrape(turn)))
-            memory[about].append((scenario.all_containers, round((turn.quiet_rss_bytes or 0) / MIB, 1)))
+            memory[about].append((scenario.all_containers, round((turn.quiet_rss_max_bytes or 0) / MIB, 1)))
             tell(f"{nodes:,} nodes, {about}: {cpu[about][-1][1]} µs a scrape, {memory[about][-1][1]} MiB")
     return {
         "nodes": Curve(

@@ -27,8 +27,8 @@ async def test_a_server_goes_through_its_turn_and_one_that_cannot_is_named_with_
     assert turn.quiet_cpu_seconds is not None
     assert turn.load_cpu_seconds is not None
     assert 0 < turn.quiet_cpu_seconds < turn.quiet_seconds
-    assert turn.quiet_rss_bytes is not None
-    assert turn.quiet_rss_bytes > 10**7
+    assert turn.quiet_rss_max_bytes is not None
+    assert turn.quiet_rss_max_bytes > 10**7
     assert {stream.name for stream in turn.streams} == {spec.name for spec in PROFILES["everyone"]} | {FRESHNESS}
     assert all(not stream.errors for stream in turn.streams), [stream.errors for stream in turn.streams]
     assert turn.ages is not None

@@ -58,7 +58,7 @@ def turn(number: int, quiet_cpu: float, milliseconds: float, *, errors: int = 0)
         scrapes=200,
         scrapes_due=200,
         quiet_cpu_seconds=quiet_cpu,
-        quiet_rss_bytes=100 << 20,
+        quiet_rss_max_bytes=100 << 20,
         load_seconds=30.0,
         load_cpu_seconds=quiet_cpu + 0.05,
         load_rss_max_bytes=120 << 20,
@@ -90,7 +90,7 @@ def test_cpu_is_by_the_scrapes_that_kubelets_counted_and_beyond_that_by_request(
     assert summary.quiet_us_a_scrape == 150.0
     assert summary.spread == (100.0, 200.0)
     assert summary.load_us_a_request == pytest.approx(500.0)
-    assert (summary.rss_mib, summary.load_rss_mib) == (100.0, 120.0)
+    assert (summary.quiet_rss_mib, summary.load_rss_mib, summary.peak_rss_mib) == (100.0, 120.0, 130.0)
     assert (summary.newcomer_p50, summary.newcomer_max, summary.newcomers) == (16.0, 21.0, 6)
 
 
@@ -111,7 +111,7 @@ def test_a_server_whose_process_is_not_known_has_no_cpu_and_no_memory() -> None:
     unknown = msgspec.structs.replace(
         turn(0, 0.02, 1.0),
         quiet_cpu_seconds=None,
-        quiet_rss_bytes=None,
+        quiet_rss_max_bytes=None,
         load_cpu_seconds=None,
         load_rss_max_bytes=None,
         peak_rss_bytes=None,
