@@ -112,7 +112,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     scrapes: int
     scrapes_due: int
     quiet_cpu_seconds: float | None
-    quiet_rss_max_bytes: int | None = None
+    quiet_rss_max_bytes: int | None
     load_seconds: float
     load_cpu_seconds: float | None
     load_rss_max_bytes: int | None
@@ -241,7 +241,8 @@ class _Turn:
         scrapes = await self._scrapes() - scrapes
         quiet_rss = self._memory_peak()
         due = self._scenario.nodes * self._routine.quiet_resolutions
-        if scrapes < due * 0.9 and not self._scenario.faults:
+        # Who moves its scrapes to where the kubelets sample moves some across an edge of the quiet.
+        if scrapes < due - self._scenario.nodes // 2 and not self._scenario.faults:
             raise WrongAnswer(f"{self._spec.name} made {scrapes} scrapes where {due} were due: it does not do the work")
         return await self._load(
             server=self._spec.name,

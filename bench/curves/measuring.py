@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 
 from bench.compare.servers import parse_server
 from bench.compare.turn import Routine, Turn, take_turn
-from bench.curves.records import Curve
+from bench.curves.records import ROUND, Curve
 from bench.curves.retention import measure_retention
 from bench.load.model import Model, WrongAnswer
 from bench.running import run_once
@@ -119,7 +119,7 @@ async def work(tell: Tell, *, is_small: bool) -> dict[str, Curve]:
             claim="no step is more than linear, so that a node is the same work in a cluster of any size",
             x="nodes, of 30 pods with 2 containers",
             y="thousand instructions",
-            series={"an answer parsed and taken in, and its share of closing the batch": points},
+            series={ROUND: points},
             load_average=round(load, 2),
         )
     }

@@ -8,9 +8,14 @@ Never   measures anything
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from bench.provenance import Provenance
+
+#: What the curve `work` counts.
+ROUND: Final = "an answer parsed and taken in, and its share of closing the batch"
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
