@@ -11,6 +11,7 @@
 Works in one thread without the GIL, over batches that the ring may have dropped meanwhile.
 """
 from heapfast._grouping cimport Grouping
+from heapfast._pack cimport packed_t
 from heapfast._snapshot cimport Snapshot
 from heapfast._types cimport int64_t, uint32_t, uint64_t
 
@@ -83,7 +84,7 @@ cdef class Aggregate:
     cdef int _run_by_block(self) noexcept nogil
     cdef int _run_by_tick(self) noexcept nogil
     cdef void _load(self, uint32_t block) noexcept nogil
-    cdef void _decode(self, Py_ssize_t tick, uint32_t block) noexcept nogil
+    cdef void _decode(self, const packed_t* packed, uint32_t block) noexcept nogil
     cdef void _read(self, Py_ssize_t tick, uint32_t block) noexcept nogil
     cdef void _combine(self) noexcept nogil
     cdef void _feed(self, const double* value, const uint32_t* group, uint32_t n) noexcept nogil

@@ -13,9 +13,9 @@ from libc.string cimport memcpy
 from array import array
 
 from heapfast._grouping cimport Grouping
-from heapfast._pack cimport packed_t
+from heapfast._pack cimport decode_block, packed_t
 from heapfast._percentile cimport rank, select
-from heapfast._snapshot cimport Snapshot, decode_block
+from heapfast._snapshot cimport Snapshot
 from heapfast._types cimport SLOT_NONE, absent_i64, int64_t, uint32_t, uint64_t
 
 from heapfast.errors import StoreError
@@ -337,7 +337,7 @@ cdef class Aggregate:
                         self._read(tick, block)
                         self._feed(self.value + block * 64, self.grouping.group + block * 64, 64)
                     else:
-                        self._decode(tick + 1, block)
+                        self._decode(self.snapshot.column[tick + 1], block)
             start = stop
         return self._end_bucket(self._bucket_of(self.newest_ns))
 
@@ -359,7 +359,7 @@ cdef class Aggregate:
             if tick < self.first_tick:
                 for block in range(self.n_blocks):
                     if self.grouping.is_block_wanted[block]:
-                        self._decode(tick + 1, block)
+                        self._decode(self.snapshot.column[tick + 1], block)
                 continue
             of = self._bucket_of(self.snapshot.timestamp_ns[tick])
             if is_open and of != bucket_start_ns:
@@ -399,12 +399,14 @@ cdef class Aggregate:
         """Makes `bits` those of the newest batch."""
         cdef const int64_t* column = self.grouping.frame.column[self.snapshot.metric]
         cdef uint32_t slot
+        if column == NULL:
+            self._decode(self.grouping.frame.packed[self.snapshot.metric], block)
+            return
         for slot in range(block * 64, block * 64 + 64):
-            self.bits[slot] = column[slot] if column != NULL and slot < self.grouping.n_slots else absent_i64()
+            self.bits[slot] = column[slot] if slot < self.grouping.n_slots else absent_i64()
 
-    cdef void _decode(self, Py_ssize_t tick, uint32_t block) noexcept nogil:
-        """Makes `bits` those of a tick; those of the tick after it are there."""
-        cdef const packed_t* packed = self.snapshot.column[tick]
+    cdef void _decode(self, const packed_t* packed, uint32_t block) noexcept nogil:
+        """Makes `bits` those of a tick; those of the tick after it are there, unless it is the newest."""
         cdef uint32_t slot
         if packed != NULL and block * 64 < packed.n:
             decode_block(packed, block, self.bits + block * 64)
@@ -428,7 +430,7 @@ cdef class Aggregate:
                 value[i] = <double>bits[i] if bits[i] != absent_i64() else NAN
         if tick + 1 >= self.snapshot.n_ticks:
             return
-        self._decode(tick + 1, block)
+        self._decode(self.snapshot.column[tick + 1], block)
         if not self.is_rate:
             return
         seconds = 1e-9 * <double>(self.snapshot.timestamp_ns[tick] - self.snapshot.timestamp_ns[tick + 1])

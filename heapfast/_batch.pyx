@@ -1,17 +1,32 @@
-"""Batches: columns over slots, and views of them for Python (see _batch.pxd).
+"""Batches, and views of them for Python (see _batch.pxd).
 
 In      what _core ingests and computes
-Out     arrays for kernels and renderers; names and sets for tests, `debug` and sinks
+Out     frames for kernels and renderers; names and sets for tests, `debug` and sinks
 Callers _core makes them, the modules beside it fill them; pipeline; render and api read
 Never   shows a batch half done: Python sees a Batch only once it is closed
 """
 cimport cython
-from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.stdlib cimport malloc
+from libc.string cimport memcpy
 
+from heapfast._frame cimport (
+    ENTITY_NO_NODENAME,
+    ENTITY_UNSCHEDULABLE,
+    TIME_SAMPLE,
+    TIME_START,
+    clear_frames,
+    frame_nbytes,
+    frame_t,
+    free_frames,
+    has_column,
+    sample_of,
+    stored_of,
+    time_at,
+    times_of,
+)
 from heapfast._ledger cimport Ledger
 from heapfast._metrics cimport Metrics
-from heapfast._text cimport text_is, text_str, text_t
+from heapfast._text cimport text_is, text_str
 from heapfast._types cimport (
     KIND_CLUSTER,
     KIND_NAMESPACE,
@@ -36,285 +51,6 @@ from heapfast._types cimport (
 )
 
 from heapfast.catalog.keys import TYPE_LABEL, Kind, key
-
-
-# -- frames ---------------------------------------------------------------------------------
-
-
-cdef inline int more(void** array, uint32_t cap, size_t width) noexcept nogil:
-    cdef void* bigger = realloc(array[0], cap * width)
-    if bigger == NULL:
-        return -1
-    array[0] = bigger
-    return 0
-
-
-cdef inline void fill_i64(int64_t* array, uint32_t start, uint32_t stop, int64_t value) noexcept nogil:
-    cdef uint32_t i
-    for i in range(start, stop):
-        array[i] = value
-
-
-cdef inline uint32_t n_chunks(uint32_t n) noexcept nogil:
-    return (n + CHUNK - 1) // CHUNK
-
-
-cdef int frame_reserve(frame_t* frame, int kind, uint32_t n) noexcept nogil:
-    """Makes room for slots below n, all absent. Never shrinks."""
-    cdef uint32_t old = frame.cap
-    cdef uint32_t cap
-    if n > old:
-        cap = old + old // 4 + 64
-        if cap < n:
-            cap = n
-        if grow(frame, kind, cap):
-            return -1
-        if frame.blank == NULL:
-            fill(frame, old, cap)
-        else:
-            if more(<void**>&frame.blank, n_chunks(cap) + 1, 1):
-                return -1
-            memset(frame.blank + n_chunks(old), 1, n_chunks(cap) - n_chunks(old))
-            # The rest of a chunk that is in use already.
-            if old % CHUNK and not frame.blank[old // CHUNK]:
-                fill(frame, old, min(n_chunks(old) * CHUNK, cap))
-        frame.cap = cap
-    if n > frame.n:
-        frame.n = n
-    return 0
-
-
-cdef int frame_reserve_blank(frame_t* frame, int kind, uint32_t n) noexcept nogil:
-    if grow(frame, kind, n) or more(<void**>&frame.blank, n_chunks(n) + 1, 1):
-        return -1
-    memset(frame.blank, 1, n_chunks(n))
-    frame.cap = n
-    return 0
-
-
-cdef void frame_fill(frame_t* frame) noexcept nogil:
-    """Room that was made for newcomers stays unwritten, and takes no memory: 2.7 MiB with 300,000 containers."""
-    cdef uint32_t chunk
-    if frame.blank == NULL:
-        return
-    for chunk in range(n_chunks(frame.n)):
-        if frame.blank[chunk]:
-            frame_fill_chunk(frame, chunk)
-    free(frame.blank)
-    frame.blank = NULL
-    frame.cap = frame.n
-
-
-cdef void frame_fill_chunk(frame_t* frame, uint32_t chunk) noexcept nogil:
-    fill(frame, chunk * CHUNK, min((chunk + 1) * CHUNK, frame.cap))
-    frame.blank[chunk] = 0
-
-
-cdef int grow(frame_t* frame, int kind, uint32_t cap) noexcept nogil:
-    """Room in every array that the kind has, not filled."""
-    cdef int m
-    if more(<void**>&frame.present, cap, 1) or more(<void**>&frame.answer, cap, 4):
-        return -1
-    if kind == KIND_POD:
-        if more(<void**>&frame.renewed, cap, 1) or more(<void**>&frame.uid, cap, sizeof(void*)):
-            return -1
-    if frame.image != NULL and more(<void**>&frame.image, cap, sizeof(void*)):
-        return -1
-    if kind != KIND_RESOURCE:
-        if more(<void**>&frame.sample_ns, cap, 8) or more(<void**>&frame.start_ns, cap, 8):
-            return -1
-        if more(<void**>&frame.node, cap, 4):
-            return -1
-    if frame.has_side:
-        if more(<void**>&frame.side_sample_ns, cap, 8) or more(<void**>&frame.side_start_ns, cap, 8):
-            return -1
-        if more(<void**>&frame.origin, cap, 1) or (kind == KIND_NODE and more(<void**>&frame.answered, cap, 1)):
-            return -1
-    for m in range(N_METRICS):
-        if frame.column[m] != NULL and more(<void**>&frame.column[m], cap, 8):
-            return -1
-    return 0
-
-
-cdef void fill(frame_t* frame, uint32_t start, uint32_t stop) noexcept nogil:
-    """Nothing in any array, from a slot up to another."""
-    cdef size_t n = stop - start
-    cdef int m
-    memset(frame.present + start, 0, n)
-    memset(frame.answer + start, 0, n * 4)
-    if frame.renewed != NULL:
-        memset(frame.renewed + start, 0, n)
-        memset(frame.uid + start, 0, n * sizeof(void*))
-    if frame.image != NULL:
-        memset(frame.image + start, 0, n * sizeof(void*))
-    if frame.sample_ns != NULL:
-        fill_i64(frame.sample_ns, start, stop, time_zero())
-        fill_i64(frame.start_ns, start, stop, time_zero())
-        memset(frame.node + start, 0xFF, n * 4)          # SLOT_NONE
-    if frame.origin != NULL:
-        fill_i64(frame.side_sample_ns, start, stop, time_zero())
-        fill_i64(frame.side_start_ns, start, stop, time_zero())
-        memset(frame.origin + start, 0, n)
-    if frame.answered != NULL:
-        memset(frame.answered + start, 0, n)
-    for m in range(N_METRICS):
-        if frame.column[m] != NULL:
-            fill_i64(frame.column[m], start, stop, absent_i64())
-
-
-cdef int64_t* frame_column(frame_t* frame, int metric) noexcept nogil:
-    """The column of a metric, made and filled with "absent" when nobody had it so far."""
-    cdef int64_t* column = frame.column[metric]
-    cdef uint32_t chunk
-    if column == NULL:
-        column = <int64_t*>malloc(<size_t>(frame.cap if frame.cap else 1) * 8)
-        if column == NULL:
-            return NULL
-        if frame.blank == NULL:
-            fill_i64(column, 0, frame.cap, absent_i64())
-        else:
-            for chunk in range(n_chunks(frame.cap)):
-                if not frame.blank[chunk]:
-                    fill_i64(column, chunk * CHUNK, min((chunk + 1) * CHUNK, frame.cap), absent_i64())
-        frame.column[metric] = column
-    return column
-
-
-cdef int frame_images(frame_t* frame) noexcept nogil:
-    frame.image = <text_t**>calloc(frame.cap if frame.cap else 1, sizeof(void*))
-    return 0 if frame.image != NULL else -1
-
-
-cdef void frame_seal(frame_t* frame) noexcept nogil:
-    free(frame.answer)
-    free(frame.renewed)
-    free(frame.answered)
-    frame.answer = NULL
-    frame.renewed = NULL
-    frame.answered = NULL
-    if not frame.has_side and not has_times(frame):
-        # 3.4 MiB with 150,000 pods that only their containers tell of.
-        free(frame.sample_ns)
-        free(frame.start_ns)
-        free(frame.since_ns)
-        frame.sample_ns = NULL
-        frame.start_ns = NULL
-        frame.since_ns = NULL
-
-
-cdef bint has_times(const frame_t* frame) noexcept nogil:
-    """Whether anybody has a time of a sample or of a start."""
-    cdef uint32_t i
-    if frame.sample_ns == NULL:
-        return False
-    for i in range(frame.n):
-        if frame.sample_ns[i] != time_zero() or frame.start_ns[i] != time_zero():
-            return True
-    return False
-
-
-cdef void frame_clear(frame_t* frame) noexcept nogil:
-    """Frees everything."""
-    cdef int i
-    free(frame.blank)
-    free(frame.present)
-    free(frame.sample_ns)
-    free(frame.start_ns)
-    free(frame.since_ns)
-    free(frame.create_ns)
-    for i in range(N_METRICS):
-        free(frame.column[i])
-    free(frame.parent)
-    free(frame.parent_kind)
-    free(frame.type)
-    free(frame.name)
-    free(frame.uid)
-    free(frame.labels)
-    free(frame.stored)
-    free(frame.image)
-    free(frame.hostname)
-    free(frame.host_id)
-    free(frame.node)
-    free(frame.answer)
-    free(frame.renewed)
-    free(frame.flags)
-    free(frame.origin)
-    free(frame.answered)
-    free(frame.side_sample_ns)
-    free(frame.side_start_ns)
-    free(frame.side_since_ns)
-    free(frame.side_came_ns)
-    free(frame.main_sample_ns)
-    free(frame.main_start_ns)
-    for i in range(N_KINDS):
-        free(frame.first[i])
-        free(frame.child[i])
-    memset(frame, 0, sizeof(frame_t))
-
-
-cdef void clear_frames(frame_t* frames) noexcept nogil:
-    cdef int kind
-    for kind in range(N_KINDS):
-        frame_clear(&frames[kind])
-
-
-cdef void free_frames(void* frames) noexcept nogil:
-    clear_frames(<frame_t*>frames)
-    free(frames)
-
-
-cdef int index_children(frame_t* frames, int kind) noexcept nogil:
-    """Groups the present entities of a kind by parent: a counting sort, two passes."""
-    cdef frame_t* frame = &frames[kind]
-    cdef frame_t* owner
-    cdef uint32_t slot, n
-    cdef uint32_t* first
-    cdef uint32_t* child
-    cdef int k, start = 0, stop = 0
-    if kind == KIND_POD:
-        start, stop = KIND_NAMESPACE, KIND_NAMESPACE + 1
-    elif kind == KIND_POD_CONTAINER:
-        start, stop = KIND_POD, KIND_POD + 1
-    elif kind == KIND_SYS_CONTAINER:
-        start, stop = KIND_NODE, KIND_NODE + 1
-    elif kind == KIND_RESOURCE:
-        start, stop = KIND_NODE, KIND_SYS_CONTAINER + 1
-    for k in range(start, stop):
-        owner = &frames[k]
-        first = <uint32_t*>calloc(owner.n + 1, sizeof(uint32_t))
-        if first == NULL:
-            return -1
-        owner.first[kind] = first
-        n = 0
-        for slot in range(frame.n):
-            if frame.present[slot] and (frame.parent_kind == NULL or frame.parent_kind[slot] == k):
-                first[frame.parent[slot]] += 1
-                n += 1
-        if n == 0 and kind == KIND_RESOURCE:
-            # /metrics/resource tells of none: 450,000 owners would have a row of zeros each.
-            free(first)
-            owner.first[kind] = NULL
-            continue
-        child = <uint32_t*>malloc((n + 1) * sizeof(uint32_t))
-        if child == NULL:
-            return -1
-        owner.child[kind] = child
-        n = 0
-        for slot in range(owner.n):
-            n += first[slot]
-            first[slot] = n
-        first[owner.n] = n
-        # From the back, so that each parent's children end up ascending and first[] at its own start.
-        slot = frame.n
-        while slot > 0:
-            slot -= 1
-            if frame.present[slot] and (frame.parent_kind == NULL or frame.parent_kind[slot] == k):
-                first[frame.parent[slot]] -= 1
-                child[first[frame.parent[slot]]] = slot
-    return 0
-
-
-# -- the batch ------------------------------------------------------------------------------
 
 
 @cython.final
@@ -345,14 +81,9 @@ cdef class Batch:
     cdef size_t nbytes(self) noexcept:
         """Bytes of its arrays."""
         cdef size_t total = 0
-        cdef int kind, m
-        cdef frame_t* f
+        cdef int kind
         for kind in range(N_KINDS):
-            f = &self.frame[kind]
-            total += f.cap * (1 + (8 if f.sample_ns != NULL else 0) + (8 if f.start_ns != NULL else 0))
-            for m in range(N_METRICS):
-                if f.column[m] != NULL:
-                    total += f.cap * 8
+            total += frame_nbytes(&self.frame[kind])
         return total
 
     cdef str _key(self, int kind, uint32_t slot):
@@ -426,9 +157,9 @@ cdef class Batch:
         check_kind(kind)
         cdef frame_t* f = &self.frame[kind]
         cdef int64_t bits
-        if slot >= f.n or not 0 <= metric < N_METRICS or f.column[metric] == NULL:
+        if slot >= f.n or not 0 <= metric < N_METRICS:
             return None
-        bits = f.column[metric][slot]
+        bits = sample_of(f, metric, slot)
         if bits == absent_i64():
             return None
         if self.metrics.is_float[metric]:
@@ -450,14 +181,13 @@ cdef class Batch:
         """When the pod was made: of pods that the API server knows, and their containers with a status or no sample."""
         cdef frame_t* pods = &self.frame[KIND_POD]
         cdef frame_t* f = &self.frame[kind]
-        cdef int64_t* restarts = f.column[M_RESTART_COUNT]
         if kind == KIND_POD:
             return pods.create_ns[slot]
         if kind == KIND_POD_CONTAINER:
             if f.present[slot] == PRESENT_STUB:
                 # Of the set, not of the object (Q16).
-                return time_zero() if pods.start_ns == NULL else pods.start_ns[f.parent[slot]]
-            if restarts != NULL and restarts[slot] != absent_i64():
+                return time_at(times_of(pods, TIME_START), f.parent[slot])
+            if sample_of(f, M_RESTART_COUNT, slot) != absent_i64():
                 return pods.create_ns[f.parent[slot]]
         return time_zero()
 
@@ -467,13 +197,13 @@ cdef class Batch:
         cdef dict values = {}
         cdef int m
         for m in range(N_METRICS):
-            value = self.value(kind, slot, m) if f.column[m] != NULL else None
+            value = self.value(kind, slot, m) if has_column(f, m) else None
             if value is not None:
                 values[self.metrics.names[m]] = value
         return {
-            "scrape_time_ns": time_or_none(f.sample_ns, slot),
-            "start_time_ns": time_or_none(f.start_ns, slot),
-            "create_time_ns": None if create_ns == time_zero() else create_ns,
+            "scrape_time_ns": time_or_none(time_at(times_of(f, TIME_SAMPLE), slot)),
+            "start_time_ns": time_or_none(time_at(times_of(f, TIME_START), slot)),
+            "create_time_ns": time_or_none(create_ns),
             "labels": self._labels(kind, slot),
             "metrics": values,
             "labeled": self._labeled(kind, slot),
@@ -590,7 +320,5 @@ cdef int check_kind(int kind) except -1:
     return 0
 
 
-cdef time_or_none(const int64_t* column, uint32_t slot):
-    if column == NULL or column[slot] == time_zero():
-        return None
-    return column[slot]
+cdef time_or_none(int64_t time_ns):
+    return None if time_ns == time_zero() else time_ns

@@ -3,8 +3,9 @@
 Runs in a thread without the GIL. It reads the entity tables, which the loop leaves alone but
 for kubelet-side changes to slots that are newer than the batch (see _entities.pxd).
 """
-from heapfast._batch cimport Batch, frame_t
+from heapfast._batch cimport Batch
 from heapfast._entities cimport Entities
+from heapfast._frame cimport frame_t
 from heapfast._ring cimport Packed
 from heapfast._types cimport N_KINDS, int64_t, uint32_t
 
@@ -53,6 +54,7 @@ cdef class Closing:
 
     cdef int _run(self) noexcept nogil
     cdef int64_t _note(self, int processor, int64_t started_ns) noexcept nogil
+    cdef int _enrich_and_sum(self) noexcept nogil
     cdef int _identify_all(self) noexcept nogil
     cdef int _seal(self) noexcept nogil
     cdef int _identify(self, int kind) noexcept nogil
@@ -60,4 +62,5 @@ cdef class Closing:
     cdef void _drop_replaced_resources(self) noexcept nogil
     cdef int _count(self) noexcept nogil
     cdef void _drop_empty_columns(self) noexcept nogil
+    cdef int _pack_own(self, int m) noexcept nogil
     cdef int _pack(self) noexcept nogil

@@ -10,30 +10,38 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-from heapfast._batch cimport (
+from heapfast._batch cimport Batch
+from heapfast._enrich cimport add_stubs, enrich_containers, enrich_nodes, is_enriched
+from heapfast._entities cimport Entities, table_t
+from heapfast._frame cimport (
     ENTITY_KNOWN,
-    Batch,
     frame_column,
     frame_fill,
     frame_images,
+    frame_pack,
     frame_reserve_blank,
     frame_seal,
     frame_t,
+    has_column,
     index_children,
+    samples_of,
 )
-from heapfast._enrich cimport enrich_nodes, enrich_pods
-from heapfast._entities cimport Entities, table_t
 from heapfast._pack cimport pack_column, packed_t
 from heapfast._rates cimport add_rates
 from heapfast._ring cimport Packed
 from heapfast._side cimport carry_side, show_side_times
-from heapfast._sums cimport sum_cluster, sum_namespaces, sum_nodes, sum_pods
+from heapfast._sums cimport make_parents, sum_cluster, sum_namespaces, sum_nodes, sum_pods
 from heapfast._text cimport text_t
 from heapfast._types cimport (
     KIND_NAMESPACE,
     KIND_POD,
     KIND_POD_CONTAINER,
     KIND_RESOURCE,
+    M_CPU_USAGE,
+    M_MEMORY_MAJOR_PAGE_FAULTS,
+    M_MEMORY_PAGE_FAULTS,
+    M_NETWORK_RX,
+    M_NETWORK_TX_ERRORS,
     N_KINDS,
     N_METRICS,
     PRESENT_NO,
@@ -84,6 +92,16 @@ cdef int64_t* times(uint32_t n) noexcept nogil:
     return filled
 
 
+cdef inline bint is_leant_on(int metric) noexcept nogil:
+    """The counters, which the rates of the next batch are made of; they change in most of their bits anyway."""
+    return (
+        metric == M_CPU_USAGE
+        or metric == M_MEMORY_PAGE_FAULTS
+        or metric == M_MEMORY_MAJOR_PAGE_FAULTS
+        or M_NETWORK_RX <= metric <= M_NETWORK_TX_ERRORS
+    )
+
+
 cdef inline int64_t monotonic_ns() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
@@ -125,7 +143,7 @@ cdef class Spare:
                 if self.like[kind].column[m] == NULL:
                     continue
                 # Nobody had it in the last batch: a custom metric whose pods are gone.
-                if self.known is not None and self.known.frame[kind].column[m] == NULL:
+                if self.known is not None and not has_column(&self.known.frame[kind], m):
                     continue
                 if frame_column(f, m) == NULL:
                     return -1
@@ -170,7 +188,11 @@ cdef class Closing:
         return {PROCESSORS[i]: self.took_ns[i] for i in range(N_PROCESSORS)}
 
     cdef int _run(self) noexcept nogil:
-        """Heapster's order, but that entities are named first, since two processors look at their owners."""
+        """Heapster's order, but that entities are named first, since two processors look at their owners.
+
+        And a metric is added up all the way before the next one is: so of those that are packed in the end, few columns
+        are plain at one time.
+        """
         cdef int64_t started = monotonic_ns()
         cdef int kind
         for kind in range(N_KINDS):
@@ -188,27 +210,46 @@ cdef class Closing:
         if self.batch.side_ns and show_side_times(self.batch):
             return -1
         started = self._note(PROCESSOR_RATES, started)
-        if enrich_pods(self.batch, self.entities):
-            return -1
+        add_stubs(self.batch, self.entities)
         started = self._note(PROCESSOR_POD_ENRICHER, started)
-        if sum_pods(self.batch):
+        make_parents(self.batch)
+        self._note(PROCESSOR_PODS, started)
+        if self._enrich_and_sum():
             return -1
-        started = self._note(PROCESSOR_PODS, started)
-        if sum_namespaces(self.batch):
-            return -1
-        started = self._note(PROCESSOR_NAMESPACES, started)
-        if sum_nodes(self.batch):
-            return -1
-        started = self._note(PROCESSOR_NODES, started)
-        if sum_cluster(self.batch):
-            return -1
-        started = self._note(PROCESSOR_CLUSTER, started)
+        started = monotonic_ns()
         if enrich_nodes(self.batch, self.entities):
             return -1
         started = self._note(PROCESSOR_NODE_AUTOSCALING, started)
         if self._seal() or self._pack():
             return -1
         self._note(PROCESSOR_PACKER, started)
+        return 0
+
+    cdef int _enrich_and_sum(self) noexcept nogil:
+        cdef int m
+        cdef int64_t started = monotonic_ns()
+        for m in range(N_METRICS):
+            if is_enriched(m):
+                if enrich_containers(self.batch, self.entities, m):
+                    return -1
+                started = self._note(PROCESSOR_POD_ENRICHER, started)
+            if self.batch.frame[KIND_POD_CONTAINER].column[m] == NULL and self.batch.frame[KIND_POD].column[m] == NULL:
+                continue
+            if sum_pods(self.batch, m):
+                return -1
+            started = self._note(PROCESSOR_PODS, started)
+            if sum_namespaces(self.batch, m):
+                return -1
+            started = self._note(PROCESSOR_NAMESPACES, started)
+            if sum_nodes(self.batch, m):
+                return -1
+            started = self._note(PROCESSOR_NODES, started)
+            if sum_cluster(self.batch, m):
+                return -1
+            started = self._note(PROCESSOR_CLUSTER, started)
+            if is_enriched(m) and self._pack_own(m):
+                return -1
+            started = self._note(PROCESSOR_PACKER, started)
         return 0
 
     cdef int64_t _note(self, int processor, int64_t started_ns) noexcept nogil:
@@ -226,15 +267,23 @@ cdef class Closing:
         return 0
 
     cdef int _seal(self) noexcept nogil:
-        cdef int kind
+        cdef int kind, m
         for kind in range(N_KINDS):
             if index_children(self.batch.frame, kind):
                 return -1
         self._count()
         self._drop_empty_columns()
+        for m in range(N_METRICS):
+            if not is_leant_on(m) and not self.batch.metrics.is_float[m] and self._pack_own(m):
+                return -1
         for kind in range(N_KINDS):
-            frame_seal(&self.batch.frame[kind])
+            if frame_seal(&self.batch.frame[kind]):
+                return -1
         return 0
+
+    cdef int _pack_own(self, int m) noexcept nogil:
+        """Packs a metric of those that there are many of."""
+        return frame_pack(&self.batch.frame[KIND_POD_CONTAINER], m) or frame_pack(&self.batch.frame[KIND_POD], m)
 
     # -- who the entities are ------------------------------------------------------------------
 
@@ -333,12 +382,12 @@ cdef class Closing:
             old = &self.former.frame[kind]
             new = &self.batch.frame[kind]
             for m in range(N_METRICS):
-                if old.column[m] == NULL:
+                if not has_column(old, m):
                     continue
                 packed = <packed_t*>malloc(sizeof(packed_t))
                 if packed == NULL:
                     return -1
                 self.packed.column[kind][m] = packed
-                if pack_column(old.column[m], new.column[m], old.n, new.n, packed):
+                if pack_column(samples_of(old, m), samples_of(new, m), packed):
                     return -1
         return 0

@@ -2,11 +2,12 @@
 
 Everything here belongs to the loop, except a Closing between swap and commit.
 """
-from heapfast._batch cimport Batch, frame_t
+from heapfast._batch cimport Batch
 from heapfast._closing cimport Closing
 from heapfast._entities cimport Entities, owner_t, table_t
 from heapfast._expected cimport Expected
 from heapfast._extras cimport Extras
+from heapfast._frame cimport frame_t
 from heapfast._latest cimport Latest
 from heapfast._ledger cimport Ledger
 from heapfast._metrics cimport Metrics

@@ -10,23 +10,22 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from heapfast._batch cimport (
+from heapfast._batch cimport Batch, check_kind
+from heapfast._closing cimport CLOSING_DONE, CLOSING_RUNNING, Closing, Spare
+from heapfast._entities cimport FEW_CONTAINERS, Entities, owner_t, pod_spec_t, specified_by, table_t
+from heapfast._expected cimport Expected
+from heapfast._extras cimport Extras
+from heapfast._frame cimport (
     ENTITY_KNOWN,
     ENTITY_SPEC,
     ENTITY_TERMINATED,
     ENTITY_UNSCHEDULABLE,
-    Batch,
-    check_kind,
     frame_column,
     frame_images,
     frame_reserve,
     frame_t,
     frame_touch,
 )
-from heapfast._closing cimport CLOSING_DONE, CLOSING_RUNNING, Closing, Spare
-from heapfast._entities cimport FEW_CONTAINERS, Entities, owner_t, pod_spec_t, specified_by, table_t
-from heapfast._expected cimport Expected
-from heapfast._extras cimport Extras
 from heapfast._ledger cimport Ledger
 from heapfast._metrics cimport Metrics
 from heapfast._requirements cimport NO_REQUIREMENTS, requirements_t

@@ -6,8 +6,9 @@ Callers _closing
 Source  spec/heapster-pipeline.md 5.2 and 5.7
 Never   changes a number that a kubelet stated
 """
-from heapfast._batch cimport ENTITY_KNOWN, ENTITY_SPEC, Batch, frame_column, frame_t
+from heapfast._batch cimport Batch
 from heapfast._entities cimport Entities, container_spec_t, node_spec_t, pod_spec_t, specified_by
+from heapfast._frame cimport ENTITY_KNOWN, ENTITY_SPEC, frame_column, frame_t
 from heapfast._requirements cimport requirements_t
 from heapfast._types cimport (
     KIND_NODE,
@@ -20,7 +21,6 @@ from heapfast._types cimport (
     M_CPU_NODE_UTILIZATION,
     M_CPU_REQUEST,
     M_CPU_USAGE_RATE,
-    M_MEMORY_LIMIT,
     M_MEMORY_NODE_ALLOCATABLE,
     M_MEMORY_NODE_CAPACITY,
     M_MEMORY_NODE_RESERVATION,
@@ -36,61 +36,64 @@ from heapfast._types cimport (
 )
 
 
-cdef int enrich_pods(Batch batch, Entities entities) noexcept nogil:
+cdef void add_stubs(Batch batch, Entities entities) noexcept nogil:
     cdef frame_t* pods = &batch.frame[KIND_POD]
     cdef frame_t* containers = &batch.frame[KIND_POD_CONTAINER]
     cdef pod_spec_t* pod_spec = entities.table[KIND_POD].pod_spec
-    cdef container_spec_t* container_spec = entities.table[KIND_POD_CONTAINER].container_spec
     cdef uint32_t slot, pod, i
-    cdef int64_t* restarts
     for slot in range(containers.n):
         if containers.present[slot] == PRESENT_NO:
             continue
         pod = containers.parent[slot]
-        if not pods.flags[pod] & ENTITY_KNOWN:
-            continue
-        if pods.present[pod] == PRESENT_NO:
+        if pods.flags[pod] & ENTITY_KNOWN and pods.present[pod] == PRESENT_NO:
             pods.present[pod] = PRESENT_STUB
             pods.node[pod] = containers.node[slot]
-        if containers.flags[slot] & ENTITY_SPEC:
-            if request(batch, entities, slot):
-                return -1
-        if container_spec[slot].restart_count >= 0:
-            restarts = frame_column(containers, M_RESTART_COUNT)
-            if restarts == NULL:
-                return -1
-            restarts[slot] = container_spec[slot].restart_count
     for pod in range(pods.n):
         if pods.present[pod] == PRESENT_NO or not pods.flags[pod] & ENTITY_KNOWN:
             continue
         pods.create_ns[pod] = pod_spec[pod].create_ns
         for i in range(pod_spec[pod].n_containers):
             slot = specified_by(&pod_spec[pod])[i]
-            if containers.present[slot] != PRESENT_NO:
+            if containers.present[slot] == PRESENT_NO:
+                containers.present[slot] = PRESENT_STUB
+                containers.node[slot] = pods.node[pod]
+
+
+cdef int enrich_containers(Batch batch, Entities entities, int metric) noexcept nogil:
+    """Requests and limits are 0 where the spec says none. What has no sample has no restart count either."""
+    cdef frame_t* pods = &batch.frame[KIND_POD]
+    cdef frame_t* containers = &batch.frame[KIND_POD_CONTAINER]
+    cdef const container_spec_t* spec = entities.table[KIND_POD_CONTAINER].container_spec
+    cdef const requirements_t* entry = entities.requirements.entry
+    cdef int64_t* column = NULL
+    cdef uint32_t slot
+    for slot in range(containers.n):
+        if containers.present[slot] == PRESENT_NO or not pods.flags[containers.parent[slot]] & ENTITY_KNOWN:
+            continue
+        if metric == M_RESTART_COUNT:
+            if containers.present[slot] == PRESENT_STUB or spec[slot].restart_count < 0:
                 continue
-            containers.present[slot] = PRESENT_STUB
-            containers.node[slot] = pods.node[pod]
-            if request(batch, entities, slot):
+        elif containers.present[slot] != PRESENT_STUB and not containers.flags[slot] & ENTITY_SPEC:
+            continue
+        if column == NULL:
+            column = frame_column(containers, metric)
+            if column == NULL:
                 return -1
+        if metric == M_RESTART_COUNT:
+            column[slot] = spec[slot].restart_count
+        else:
+            column[slot] = required(&entry[spec[slot].requirements], metric)
     return 0
 
 
-cdef int request(Batch batch, Entities entities, uint32_t slot) noexcept nogil:
-    """The four request and limit metrics of a container; 0 where there is none."""
-    cdef frame_t* f = &batch.frame[KIND_POD_CONTAINER]
-    cdef container_spec_t* spec = &entities.table[KIND_POD_CONTAINER].container_spec[slot]
-    cdef const requirements_t* wanted = &entities.requirements.entry[spec.requirements]
-    cdef int64_t* cpu_request = frame_column(f, M_CPU_REQUEST)
-    cdef int64_t* cpu_limit = frame_column(f, M_CPU_LIMIT)
-    cdef int64_t* memory_request = frame_column(f, M_MEMORY_REQUEST)
-    cdef int64_t* memory_limit = frame_column(f, M_MEMORY_LIMIT)
-    if cpu_request == NULL or cpu_limit == NULL or memory_request == NULL or memory_limit == NULL:
-        return -1
-    cpu_request[slot] = wanted.cpu_request_millicores
-    cpu_limit[slot] = wanted.cpu_limit_millicores
-    memory_request[slot] = wanted.memory_request_bytes
-    memory_limit[slot] = wanted.memory_limit_bytes
-    return 0
+cdef inline int64_t required(const requirements_t* wanted, int metric) noexcept nogil:
+    if metric == M_CPU_REQUEST:
+        return wanted.cpu_request_millicores
+    if metric == M_CPU_LIMIT:
+        return wanted.cpu_limit_millicores
+    if metric == M_MEMORY_REQUEST:
+        return wanted.memory_request_bytes
+    return wanted.memory_limit_bytes
 
 
 cdef int enrich_nodes(Batch batch, Entities entities) noexcept nogil:

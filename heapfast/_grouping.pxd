@@ -7,7 +7,8 @@
 
 Made and used in one thread, over one closed batch.
 """
-from heapfast._batch cimport Batch, frame_t
+from heapfast._batch cimport Batch
+from heapfast._frame cimport frame_t
 from heapfast._types cimport span_t, uint8_t, uint32_t, uint64_t
 
 

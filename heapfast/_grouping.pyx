@@ -10,14 +10,7 @@ cimport cython
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
-from heapfast._batch cimport (
-    VOLUME_PREFIX_LEN,
-    Batch,
-    accelerator_t,
-    check_kind,
-    split_accelerator,
-    write_volume_id,
-)
+from heapfast._batch cimport VOLUME_PREFIX_LEN, Batch, accelerator_t, check_kind, split_accelerator, write_volume_id
 from heapfast._text cimport text_hash, text_ptr, text_t
 from heapfast._types cimport (
     KIND_NAMESPACE,

@@ -23,14 +23,6 @@ cdef void elapsed_between(
     int64_t* elapsed_ns,             # OUT  0 where no rate may be computed, SAME_SAMPLE where there is no new sample
 ) noexcept nogil
 
-cdef void keep_rate(
-    const int64_t* old_rate,         # IN   of the batch before
-    const int64_t* value,            # IN   the counter
-    const int64_t* elapsed_ns,       # IN
-    uint32_t n,
-    int64_t* rate,                   # OUT  only where the sample is the same
-) noexcept nogil
-
 cdef void cpu_rate(
     const int64_t* value_ns,         # IN   cumulative CPU time
     const int64_t* old_value_ns,     # IN

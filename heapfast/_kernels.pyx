@@ -62,15 +62,6 @@ cdef void elapsed_between(
             elapsed_ns[i] = 0
 
 
-cdef void keep_rate(
-    const int64_t* old_rate, const int64_t* value, const int64_t* elapsed_ns, uint32_t n, int64_t* rate
-) noexcept nogil:
-    cdef uint32_t i
-    for i in range(n):
-        if elapsed_ns[i] == SAME_SAMPLE and value[i] != absent_i64():
-            rate[i] = old_rate[i]
-
-
 cdef inline bint has_rate(
     const int64_t* value, const int64_t* old_value, const int64_t* elapsed_ns, uint32_t i
 ) noexcept nogil:

@@ -9,7 +9,8 @@ Never   makes an object a name, but for who iterates
 from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memcmp, memcpy
 
-from heapfast._batch cimport Batch, check_kind, frame_t
+from heapfast._batch cimport Batch, check_kind
+from heapfast._frame cimport frame_t
 from heapfast._text cimport text_ptr, text_t
 from heapfast._types cimport span_t, uint32_t
 from heapfast.wire._cursor cimport (

@@ -40,14 +40,31 @@ cdef struct packed_t:
     packed_t* next             # of the columns that were dropped while somebody read them; see _ring.pxd
 
 
+# A column as a batch has it, which is one of these, or neither: nobody has it. Borrowed.
+cdef struct samples_t:
+    const int64_t* plain       # n values, absent_i64() where there is none
+    const packed_t* packed     # on its own: no block of it is relative
+    uint32_t n
+
+
+cdef inline samples_t plain_samples(const int64_t* value, uint32_t n) noexcept nogil:
+    cdef samples_t out
+    out.plain = value
+    out.packed = NULL
+    out.n = 0 if value == NULL else n
+    return out
+
+
 cdef int pack_column(
-    const int64_t* value,      # IN   n values, absent_i64() where there is none
-    const int64_t* newer,      # IN   the same column in the next newer batch, or NULL
-    uint32_t n,                # IN
-    uint32_t n_newer,          # IN   how many values `newer` has
+    samples_t value,           # IN
+    samples_t newer,           # IN   the same column in the next newer batch
     packed_t* out,             # OUT  -1: no memory, and *out is empty
 ) noexcept nogil
 
+cdef bint are_same(samples_t a, samples_t b) noexcept nogil      # false too where that is not seen at a glance
+# Replaces 64 values by those of the batch before: what `packed_value` gives for each, without its branches.
+cdef void decode_block(const packed_t* packed, uint32_t block, int64_t* value) noexcept nogil
+cdef void packed_free(packed_t* column) noexcept nogil           # what packed_clear leaves, too; NULL is fine
 cdef void packed_clear(packed_t* column) noexcept nogil
 cdef size_t packed_nbytes(const packed_t* column) noexcept nogil
 cdef int64_t packed_samples(const packed_t* column) noexcept nogil

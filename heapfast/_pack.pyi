@@ -1,5 +1,5 @@
 from collections.abc import Sequence
 
 def roundtrip(
-    values: Sequence[int | None], newer: Sequence[int | None] | None = None
+    values: Sequence[int | None], newer: Sequence[int | None] | None = None, *, are_packed: bool = False
 ) -> tuple[list[int | None], int]: ...

@@ -9,8 +9,20 @@ Never   gives a rate across two UIDs, two start times, or a counter that fell
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from heapfast._batch cimport Batch, frame_column, frame_t
-from heapfast._kernels cimport SAME_SAMPLE, counter_rate, cpu_rate, elapsed_between, keep_rate
+from heapfast._batch cimport Batch
+from heapfast._frame cimport (
+    TIME_SAMPLE,
+    TIME_SINCE,
+    TIME_START,
+    frame_column,
+    frame_t,
+    has_column,
+    sample_of,
+    time_at,
+    times_of,
+)
+from heapfast._kernels cimport SAME_SAMPLE, counter_rate, cpu_rate, elapsed_between
+from heapfast._pack cimport decode_block, plain_samples, samples_t
 from heapfast._side cimport main_metrics
 from heapfast._types cimport (
     KIND_NODE,
@@ -36,6 +48,7 @@ from heapfast._types cimport (
     M_NETWORK_TX_ERRORS,
     M_NETWORK_TX_ERRORS_RATE,
     M_NETWORK_TX_RATE,
+    absent_i64,
     int64_t,
     time_zero,
     uint8_t,
@@ -46,19 +59,19 @@ from heapfast._types cimport (
 cdef int64_t KEEP_RATE_NS = 60_000_000_000
 
 
-# When the samples of one source were taken. Borrowed from the frame; `since_ns` is NULL in the first batch.
+# When the samples of one source were taken. Borrowed from the frame; a batch that is being closed has them plain.
 cdef struct times_t:
-    const int64_t* sample_ns
-    const int64_t* start_ns
-    const int64_t* since_ns
+    samples_t sample_ns
+    samples_t start_ns
+    samples_t since_ns         # none in the first batch
 
 
 cdef inline times_t main_times(const frame_t* f) noexcept nogil:
     cdef times_t out
     # Without a side source, and in a batch that was restored, there is one pair of times.
-    out.sample_ns = f.sample_ns if f.main_sample_ns == NULL else f.main_sample_ns
-    out.start_ns = f.start_ns if f.main_start_ns == NULL else f.main_start_ns
-    out.since_ns = f.since_ns
+    out.sample_ns = times_of(f, TIME_SAMPLE) if f.main_sample_ns == NULL else plain_samples(f.main_sample_ns, f.n)
+    out.start_ns = times_of(f, TIME_START) if f.main_start_ns == NULL else plain_samples(f.main_start_ns, f.n)
+    out.since_ns = times_of(f, TIME_SINCE)
     return out
 
 
@@ -67,10 +80,23 @@ cdef inline times_t side_times(const frame_t* f) noexcept nogil:
     cdef times_t out
     if f.origin == NULL:
         return main_times(f)
-    out.sample_ns = f.side_sample_ns
-    out.start_ns = f.side_start_ns
-    out.since_ns = f.side_since_ns
+    out.sample_ns = plain_samples(f.side_sample_ns, f.n)
+    out.start_ns = plain_samples(f.side_start_ns, f.n)
+    out.since_ns = plain_samples(f.side_since_ns, f.n)
     return out
+
+
+cdef inline void load_times(samples_t times, uint32_t block, uint32_t n, int64_t* out) noexcept nogil:
+    """The first n of 64; time_zero() where there is none. Room for 64."""
+    cdef uint32_t i
+    if times.packed == NULL:
+        for i in range(n):
+            out[i] = time_at(times, block * 64 + i)
+        return
+    decode_block(times.packed, block, out)
+    for i in range(n):
+        if out[i] == absent_i64():
+            out[i] = time_zero()
 
 
 cdef int add_rates(Batch batch, Batch former) noexcept nogil:
@@ -139,23 +165,22 @@ cdef int time_samples(
     cdef frame_t* old_frame = &former.frame[kind]
     cdef const uint8_t* renewed = batch.frame[KIND_POD].renewed
     cdef uint32_t n = min(f.n, old_frame.n)
-    cdef uint32_t i
-    cdef int64_t* no_times = NULL
+    cdef uint32_t i, start, some
+    cdef int64_t[64] old_sample_ns
+    cdef int64_t[64] old_start_ns
+    memset(old_sample_ns, 0, sizeof(old_sample_ns))
+    memset(old_start_ns, 0, sizeof(old_start_ns))
     since_ns[0] = <int64_t*>malloc((<size_t>f.n + 1) * sizeof(int64_t))
     if since_ns[0] == NULL:
         return -1
-    if old.sample_ns == NULL:
-        no_times = <int64_t*>malloc((<size_t>n + 1) * sizeof(int64_t))
-        if no_times == NULL:
-            return -1
-        for i in range(n + 1):
-            no_times[i] = time_zero()
-        old.sample_ns = no_times
-        old.start_ns = no_times
-    elapsed_between(
-        new.sample_ns, new.start_ns, old.sample_ns, old.start_ns, f.present, old_frame.present, n, elapsed_ns
-    )
-    free(no_times)
+    for start in range(0, n, 64):
+        some = min(n - start, 64)
+        load_times(old.sample_ns, start // 64, some, old_sample_ns)
+        load_times(old.start_ns, start // 64, some, old_start_ns)
+        elapsed_between(
+            new.sample_ns.plain + start, new.start_ns.plain + start, old_sample_ns, old_start_ns,
+            f.present + start, old_frame.present + start, some, elapsed_ns + start,
+        )
     if kind == KIND_POD or kind == KIND_POD_CONTAINER:
         # A pod that came back under its old name with another UID has no past.
         for i in range(n):
@@ -165,7 +190,7 @@ cdef int time_samples(
         since_ns[0][i] = batch.timestamp_ns
     for i in range(n):
         if elapsed_ns[i] == SAME_SAMPLE:
-            since_ns[0][i] = former.timestamp_ns if old.since_ns == NULL else old.since_ns[i]
+            since_ns[0][i] = former.timestamp_ns if old.since_ns.n == 0 else time_at(old.since_ns, i)
             if batch.timestamp_ns - since_ns[0][i] > keep_ns:
                 elapsed_ns[i] = 0
     return 0
@@ -177,8 +202,9 @@ cdef int add_rate(
     cdef frame_t* f = &batch.frame[kind]
     cdef const int64_t* value = f.column[counter]
     cdef const int64_t* old_value = former.frame[kind].column[counter]
-    cdef const int64_t* old_rate = former.frame[kind].column[rate]
+    cdef frame_t* old = &former.frame[kind]
     cdef int64_t* out
+    cdef uint32_t i
     if value == NULL or old_value == NULL:
         return 0
     out = frame_column(f, rate)
@@ -189,8 +215,11 @@ cdef int add_rate(
     else:
         cpu_rate(value, old_value, elapsed_ns, n, out)
     # What a pod has of a rate that its containers have too is a sum, and will be summed again.
-    if old_rate != NULL and (kind != KIND_POD or former.frame[KIND_POD_CONTAINER].column[rate] == NULL):
-        keep_rate(old_rate, value, elapsed_ns, n, out)
+    if kind == KIND_POD and has_column(&former.frame[KIND_POD_CONTAINER], rate):
+        return 0
+    for i in range(n):
+        if elapsed_ns[i] == SAME_SAMPLE and value[i] != absent_i64():
+            out[i] = sample_of(old, rate, i)
     return 0
 
 
@@ -205,7 +234,7 @@ cdef int add_disk_rates(Batch batch, Batch former) noexcept nogil:
     cdef int64_t* elapsed_ns
     cdef int64_t keep_ns
     cdef times_t new_times, old_times
-    cdef int64_t no_time = time_zero()
+    cdef int64_t old_sample_ns, old_start_ns
     cdef int failed
     cdef bint has_disks = f.column[M_DISK_IO_READ_BYTES] != NULL or f.column[M_DISK_IO_WRITE_BYTES] != NULL
     if n == 0 or not has_disks:
@@ -220,18 +249,14 @@ cdef int add_disk_rates(Batch batch, Batch former) noexcept nogil:
         if f.present[i] and old.present[i] and p < old_owner.n:
             new_times = side_times(owner)
             old_times = side_times(old_owner)
-            if old_times.sample_ns == NULL:
-                old_times.sample_ns = &no_time
-                old_times.start_ns = &no_time
-            else:
-                old_times.sample_ns += p
-                old_times.start_ns += p
+            old_sample_ns = time_at(old_times.sample_ns, p)
+            old_start_ns = time_at(old_times.start_ns, p)
             elapsed_between(
-                new_times.sample_ns + p, new_times.start_ns + p, old_times.sample_ns, old_times.start_ns,
+                new_times.sample_ns.plain + p, new_times.start_ns.plain + p, &old_sample_ns, &old_start_ns,
                 owner.present + p, old_owner.present + p, 1, elapsed_ns + i,
             )
             keep_ns = KEEP_RATE_NS + (batch.side_ns - 1 if owner.origin != NULL else 0)
-            if elapsed_ns[i] == SAME_SAMPLE and batch.timestamp_ns - new_times.since_ns[p] > keep_ns:
+            if elapsed_ns[i] == SAME_SAMPLE and batch.timestamp_ns - new_times.since_ns.plain[p] > keep_ns:
                 elapsed_ns[i] = 0
     failed = (
         add_rate(batch, former, KIND_RESOURCE, M_DISK_IO_READ_BYTES, M_DISK_IO_READ_BYTES_RATE, n, elapsed_ns)

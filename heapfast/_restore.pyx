@@ -9,20 +9,13 @@ Never   shows who is not there: the API server's word is waited for
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from heapfast._batch cimport (
-    ENTITY_KNOWN,
-    ENTITY_NO_NODENAME,
-    Batch,
-    frame_column,
-    frame_images,
-    frame_reserve,
-    frame_t,
-)
+from heapfast._batch cimport Batch
 from heapfast._closing cimport Closing
 from heapfast._core cimport Store
 from heapfast._entities cimport pod_spec_t, table_t
+from heapfast._frame cimport ENTITY_KNOWN, ENTITY_NO_NODENAME, frame_column, frame_images, frame_reserve, frame_t
 from heapfast._latest cimport UID_RESTORED
-from heapfast._pack cimport pack_column, packed_t
+from heapfast._pack cimport pack_column, packed_t, plain_samples
 from heapfast._ring cimport Packed
 from heapfast._segment cimport (
     FACT_MAIN_SAMPLE,
@@ -148,8 +141,8 @@ cdef class Restoring(StoredReader):
                             break
                         packed.column[kind][m] = column
                         failed |= pack_column(
-                            old.value[kind][m], new.value[kind][m], old.n[kind],
-                            new.n[kind] if new.value[kind][m] != NULL else 0, column,
+                            plain_samples(old.value[kind][m], old.n[kind]),
+                            plain_samples(new.value[kind][m], new.n[kind]), column,
                         )
             if failed:
                 raise MemoryError

@@ -11,6 +11,7 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.stdlib cimport free
 
 from heapfast._batch cimport Batch
+from heapfast._frame cimport sample_of
 from heapfast._ledger cimport Ledger
 from heapfast._pack cimport packed_clear, packed_has, packed_nbytes, packed_samples, packed_t, packed_value
 from heapfast._types cimport N_KINDS, N_METRICS, absent_i64, int64_t, uint8_t, uint32_t, uint64_t
@@ -154,8 +155,8 @@ cdef class Ring:
         cdef int64_t value = absent_i64(), newer = 0
         if self.newest is None:
             return 0
-        if slot < self.newest.frame[kind].n and self.newest.frame[kind].column[metric] != NULL:
-            value = self.newest.frame[kind].column[metric][slot]
+        if slot < self.newest.frame[kind].n:
+            value = sample_of(&self.newest.frame[kind], metric, slot)
         cdef int64_t timestamp_ns = self.newest.timestamp_ns
         while True:
             if timestamp_ns < start_ns:
@@ -185,11 +186,7 @@ cdef class Ring:
         cdef Packed packed
         if self.newest is None:
             return False
-        if (
-            slot < self.newest.frame[kind].n
-            and self.newest.frame[kind].column[metric] != NULL
-            and self.newest.frame[kind].column[metric][slot] != absent_i64()
-        ):
+        if slot < self.newest.frame[kind].n and sample_of(&self.newest.frame[kind], metric, slot) != absent_i64():
             return True
         while i > 0:
             i -= 1

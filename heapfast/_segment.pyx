@@ -8,10 +8,21 @@ Never   touches what is the loop's: a batch has its names with it
 """
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 
-from heapfast._batch cimport ENTITY_SPEC, Batch, frame_t
-from heapfast._pack cimport block_t, pack_column, packed_clear, packed_t
+from heapfast._batch cimport Batch
+from heapfast._frame cimport (
+    ENTITY_SPEC,
+    TIME_SAMPLE,
+    TIME_SINCE,
+    TIME_START,
+    frame_t,
+    has_column,
+    samples_of,
+    time_at,
+    times_of,
+)
+from heapfast._pack cimport are_same, block_t, pack_column, packed_clear, packed_t, plain_samples, samples_t
 from heapfast._text cimport text_ptr, text_t
 from heapfast._types cimport (
     KIND_CLUSTER,
@@ -111,27 +122,27 @@ cdef int put_block(part_t* part, const block_t* b, const uint64_t* bits, uint64_
 
 
 cdef int put_column(
-    part_t* part, int kind, int id_, const int64_t* value, uint32_t n, const int64_t* former, uint32_t n_former
+    part_t* part, int kind, int id_, samples_t value, samples_t former
 ) noexcept nogil:
-    """One column, against the same one of the batch before (NULL: there is none)."""
+    """One column, against the same one of the batch before."""
     cdef packed_t packed
     cdef uint32_t i
-    cdef uint32_t n_blocks = (n + 63) // 64
-    cdef bint is_same = former != NULL and n_former == n and memcmp(value, former, <size_t>n * 8) == 0
+    cdef uint32_t n_blocks = (value.n + 63) // 64
+    cdef bint is_same = are_same(value, former)
     cdef int failed = 0
     if (
         put_u8(part, <uint8_t>kind)
         or put_u8(part, COLUMN_SAME if is_same else COLUMN_PACKED)
         or put_u16(part, <uint16_t>id_)
-        or put_u32(part, n)
+        or put_u32(part, value.n)
     ):
         return -1
     if is_same:
         return 0
-    if pack_column(value, former, n, n_former, &packed):
+    if pack_column(value, former, &packed):
         return -1
     for i in range(n_blocks):
-        failed |= put_block(part, &packed.block[i], packed.bits, full_mask(n, i))
+        failed |= put_block(part, &packed.block[i], packed.bits, full_mask(value.n, i))
     packed_clear(&packed)
     return failed
 
@@ -145,41 +156,41 @@ cdef inline uint64_t full_mask(uint32_t n, uint32_t block) noexcept nogil:
 # -- facts: columns that a batch holds in other shapes -----------------------------------------
 
 
-cdef const int64_t* times_of(const frame_t* f, int fact) noexcept nogil:
-    """The times that a fact is; NULL where the frame has none, or it is no fact of time."""
+cdef samples_t fact_times(const frame_t* f, int fact) noexcept nogil:
+    """The times that a fact is; none where the frame has none, or it is no fact of time."""
     if fact == FACT_SAMPLE:
-        return f.sample_ns
+        return times_of(f, TIME_SAMPLE)
     if fact == FACT_START:
-        return f.start_ns
+        return times_of(f, TIME_START)
     if fact == FACT_SINCE:
-        return f.since_ns
+        return times_of(f, TIME_SINCE)
     if fact == FACT_SIDE_SAMPLE:
-        return f.side_sample_ns
+        return plain_samples(f.side_sample_ns, f.n)
     if fact == FACT_SIDE_START:
-        return f.side_start_ns
+        return plain_samples(f.side_start_ns, f.n)
     if fact == FACT_SIDE_SINCE:
-        return f.side_since_ns
+        return plain_samples(f.side_since_ns, f.n)
     if fact == FACT_SIDE_CAME:
-        return f.side_came_ns
+        return plain_samples(f.side_came_ns, f.n)
     if fact == FACT_MAIN_SAMPLE:
-        return f.main_sample_ns
+        return plain_samples(f.main_sample_ns, f.n)
     if fact == FACT_MAIN_START:
-        return f.main_start_ns
-    return NULL
+        return plain_samples(f.main_start_ns, f.n)
+    return plain_samples(NULL, 0)
 
 
 cdef int64_t* copy_fact(const frame_t* f, int fact) noexcept nogil:
     """A fact as a column of int64, absent where the entity is; NULL: no memory. For a fact that the frame has."""
     cdef int64_t* column = <int64_t*>malloc((<size_t>f.n + 1) * 8)
-    cdef const int64_t* times = times_of(f, fact)
+    cdef samples_t times = fact_times(f, fact)
     cdef uint32_t i
     if column == NULL:
         return NULL
     for i in range(f.n):
         if f.present[i] == PRESENT_NO:
             column[i] = absent_i64()
-        elif times != NULL:
-            column[i] = times[i]
+        elif times.n:
+            column[i] = time_at(times, i)
         elif fact == FACT_PRESENT:
             column[i] = f.present[i]
         elif fact == FACT_ORIGIN:
@@ -198,7 +209,7 @@ cdef bint has_fact(const frame_t* f, int fact) noexcept nogil:
         return f.node != NULL
     if fact == FACT_ORIGIN:
         return f.origin != NULL
-    return times_of(f, fact) != NULL
+    return fact_times(f, fact).n != 0
 
 
 # -- names -------------------------------------------------------------------------------------
@@ -336,19 +347,18 @@ cdef class Encoder:
         cdef frame_t* f
         cdef frame_t* old
         cdef part_t* part
+        cdef samples_t former
         if self._put_entities(batch, head):
             return -1
         for kind in range(N_KINDS):
             f = &batch.frame[kind]
             old = &self.former.frame[kind] if self.former is not None else NULL
             for m in range(N_METRICS):
-                if f.column[m] == NULL or m >= self.n_pending:
+                if not has_column(f, m) or m >= self.n_pending:
                     continue
                 part = head if self.is_head[m] else detail
-                if put_column(
-                    part, kind, m, f.column[m], f.n,
-                    old.column[m] if old != NULL else NULL, old.n if old != NULL else 0,
-                ):
+                former = samples_of(old, m) if old != NULL else plain_samples(NULL, 0)
+                if put_column(part, kind, m, samples_of(f, m), former):
                     return -1
         return self._put_facts(batch, detail)
 
@@ -401,7 +411,8 @@ cdef class Encoder:
                     failed = before == NULL
                 if not failed:
                     failed = put_column(
-                        detail, kind, FIRST_FACT + fact, column, f.n, before, old.n if before != NULL else 0
+                        detail, kind, FIRST_FACT + fact, plain_samples(column, f.n),
+                        plain_samples(before, old.n if before != NULL else 0),
                     )
                 free(column)
                 free(before)

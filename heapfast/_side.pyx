@@ -12,7 +12,8 @@ window, and finds a former sample for its rates.
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
-from heapfast._batch cimport ENTITY_KNOWN, Batch, frame_column, frame_t
+from heapfast._batch cimport Batch
+from heapfast._frame cimport ENTITY_KNOWN, frame_column, frame_t, has_column, sample_of
 from heapfast._text cimport text_t
 from heapfast._types cimport (
     KIND_NODE,
@@ -169,7 +170,6 @@ cdef int carry_kind(
     cdef uint32_t n = min(f.n, old.n)
     cdef uint32_t i
     cdef int m
-    cdef const int64_t* source
     cdef int64_t* column
     for i in range(n):
         if f.origin[i] & ORIGIN_SIDE or not old.origin[i] & (ORIGIN_SIDE | ORIGIN_CARRIED):
@@ -186,15 +186,14 @@ cdef int carry_kind(
         f.side_start_ns[i] = old.side_start_ns[i]
         f.side_came_ns[i] = old.side_came_ns[i]
     for m in range(N_METRICS):
-        source = old.column[m]
-        if source == NULL or not is_carried_metric(kind, m):
+        if not has_column(old, m) or not is_carried_metric(kind, m):
             continue
         column = frame_column(f, m)
         if column == NULL:
             return -1
         for i in range(n):
-            if f.origin[i] & ORIGIN_CARRIED and source[i] != absent_i64():
-                column[i] = source[i]
+            if f.origin[i] & ORIGIN_CARRIED and sample_of(old, m, i) != absent_i64():
+                column[i] = sample_of(old, m, i)
     return 0
 
 
@@ -232,7 +231,6 @@ cdef int carry_resources(Batch batch, Batch former) noexcept nogil:
     cdef uint32_t n = min(f.n, old.n)
     cdef uint32_t i
     cdef int m
-    cdef const int64_t* source
     cdef int64_t* column
     cdef uint8_t* is_carried = <uint8_t*>calloc(<size_t>n + 1, 1)
     if is_carried == NULL:
@@ -242,8 +240,7 @@ cdef int carry_resources(Batch batch, Batch former) noexcept nogil:
             is_carried[i] = 1
             f.present[i] = PRESENT_SCRAPED
     for m in range(M_DISK_IO_READ_BYTES, N_CATALOG):
-        source = old.column[m]
-        if source == NULL or m == M_DISK_IO_READ_BYTES_RATE or m == M_DISK_IO_WRITE_BYTES_RATE:
+        if not has_column(old, m) or m == M_DISK_IO_READ_BYTES_RATE or m == M_DISK_IO_WRITE_BYTES_RATE:
             continue
         column = frame_column(f, m)
         if column == NULL:
@@ -251,7 +248,7 @@ cdef int carry_resources(Batch batch, Batch former) noexcept nogil:
             return -1
         for i in range(n):
             if is_carried[i]:
-                column[i] = source[i]
+                column[i] = sample_of(old, m, i)
     free(is_carried)
     return 0
 

@@ -19,7 +19,3 @@ cdef class Snapshot:
         readonly int metric
         readonly bint is_float
         readonly bint is_cut       # the ring has forgotten a part of the window
-
-
-# Replaces 64 values by those of the batch before.
-cdef void decode_block(const packed_t* packed, uint32_t block, int64_t* value) noexcept nogil

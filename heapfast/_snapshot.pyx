@@ -1,20 +1,19 @@
 """One metric of one kind as far back as a window reaches (see _snapshot.pxd).
 
 In      the store
-Out     references to packed columns, and 64 values at a time out of them
+Out     references to packed columns
 Callers api/query.py makes them; _aggregate reads
 Source  _pack.pxd for the layout; which columns are kept: _ring
 Never   copies a column
 """
 cimport cython
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
 
 from heapfast._batch cimport check_kind
 from heapfast._core cimport Store
-from heapfast._pack cimport block_t, packed_t, packed_value
+from heapfast._pack cimport packed_t
 from heapfast._ring cimport Packed, Ring
-from heapfast._types cimport N_METRICS, absent_i64, int64_t, uint8_t, uint32_t, uint64_t
+from heapfast._types cimport N_METRICS, int64_t
 
 from heapfast.errors import StoreError
 
@@ -76,35 +75,3 @@ cdef class Snapshot:
                 packed.unpin()
         free(self.column)
         free(self.timestamp_ns)
-
-
-cdef void decode_block(const packed_t* packed, uint32_t block, int64_t* value) noexcept nogil:
-    """Replaces 64 values by those of the batch before: what `packed_value` gives for each, without its branches."""
-    cdef const block_t* b = &packed.block[block]
-    cdef const uint8_t* bytes = <const uint8_t*>(packed.bits + b.offset)
-    cdef uint64_t mask = b.mask, number, low, newer
-    cdef uint32_t i, bit = 0, width = b.width
-    cdef int shift = b.shift
-    cdef uint64_t base = <uint64_t>b.base
-    cdef uint64_t relative = <uint64_t>0 - b.relative       # all ones or none
-    if mask == 0:
-        for i in range(64):
-            value[i] = absent_i64()
-        return
-    if width > 57:             # more than eight bytes from a byte's border
-        for i in range(64):
-            value[i] = packed_value(packed, block * 64 + i, 0 if value[i] == absent_i64() else value[i])
-        return
-    low = (<uint64_t>1 << width) - 1
-    if width == 0:
-        for i in range(64):
-            newer = 0 if value[i] == absent_i64() else <uint64_t>value[i]
-            value[i] = <int64_t>(base + (newer & relative)) if (mask >> i) & 1 else absent_i64()
-        return
-    for i in range(64):
-        memcpy(&number, bytes + (bit >> 3), 8)
-        number = ((number >> (bit & 7)) & low) << shift
-        newer = 0 if value[i] == absent_i64() else <uint64_t>value[i]
-        number += base + (newer & relative)
-        value[i] = <int64_t>number if (mask >> i) & 1 else absent_i64()
-        bit += width

@@ -4,9 +4,9 @@ A row of a container touches some 15 lines of memory, in as many arrays, and the
 300,000 containers hardly one is in the cache. One after the other they are waited for; asked for together, they
 come together. Nothing here decides anything: a wrong guess costs a line of cache.
 """
-from heapfast._batch cimport frame_t
 from heapfast._entities cimport Entities
 from heapfast._expected cimport expected_t
+from heapfast._frame cimport frame_t
 from heapfast._latest cimport Latest
 from heapfast._types cimport uint32_t
 from heapfast.wire._rows cimport row_t

@@ -13,9 +13,9 @@ Where it is known which containers the rows are (_expected.pxd), nothing has to 
     pass 2   pods: slot in the bucket, ask for its table lines; containers: hash, ask for the bucket
     pass 3   containers: slot in the bucket, ask for lines of the table, the open columns and the latest view
 """
-from heapfast._batch cimport frame_t
 from heapfast._entities cimport Entities, owner_t, table_t
 from heapfast._expected cimport expected_t
+from heapfast._frame cimport frame_t
 from heapfast._latest cimport Latest
 from heapfast._prefetch cimport prefetch
 from heapfast._text cimport text_ptr, text_t

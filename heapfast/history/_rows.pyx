@@ -14,7 +14,8 @@ from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memcmp, memcpy, memset, strlen
 
-from heapfast._batch cimport ENTITY_NO_NODENAME, Batch, accelerator_t, frame_t, split_accelerator
+from heapfast._batch cimport Batch, accelerator_t, split_accelerator
+from heapfast._frame cimport ENTITY_NO_NODENAME, frame_t, has_column, sample_of
 from heapfast._text cimport text_compare, text_ptr, text_t
 from heapfast._types cimport (
     KIND_CLUSTER,
@@ -273,7 +274,7 @@ cdef class RowGroup:
         cdef int m
         cdef const frame_t* f = &self.batch.frame[self.kind]
         cdef const frame_t* resources = &self.batch.frame[KIND_RESOURCE]
-        return [m for m in range(N_METRICS) if f.column[m] != NULL or resources.column[m] != NULL]
+        return [m for m in range(N_METRICS) if has_column(f, m) or has_column(resources, m)]
 
     def name(self, int metric):
         """A metric's name; and whether its values are floats."""
@@ -281,11 +282,10 @@ cdef class RowGroup:
 
     def values(self, int metric):
         """One column of numbers: (validity or None, values), None when all are null."""
-        cdef const int64_t* own = self.batch.frame[self.kind].column[metric]
-        cdef const int64_t* of_resources = self.batch.frame[KIND_RESOURCE].column[metric]
-        cdef const int64_t* column
+        cdef const frame_t* own = &self.batch.frame[self.kind]
+        cdef const frame_t* resources = &self.batch.frame[KIND_RESOURCE]
         cdef Py_ssize_t i, n_valid = 0
-        if (own == NULL and of_resources == NULL) or self.n == 0:
+        if not (has_column(own, metric) or has_column(resources, metric)) or self.n == 0:
             return None
         cdef bytes validity = PyBytes_FromStringAndSize(NULL, (self.n + 7) // 8)
         cdef bytes values = PyBytes_FromStringAndSize(NULL, self.n * sizeof(int64_t))
@@ -295,8 +295,7 @@ cdef class RowGroup:
         with nogil:
             memset(bits, 0, (self.n + 7) // 8)
             for i in range(self.n):
-                column = own if self.rows[i].what == ROW_ENTITY else of_resources
-                value = absent_i64() if column == NULL else column[self.rows[i].slot]
+                value = sample_of(own if self.rows[i].what == ROW_ENTITY else resources, metric, self.rows[i].slot)
                 # What is absent has zero bits: they compress best.
                 if value == absent_i64():
                     out[i] = 0

@@ -6,7 +6,8 @@ Callers api/export.py, from a thread
 Source  spec/heapster-rest.md 6.5; which labels an entity has: spec/heapster-pipeline.md 1.4
 Never   holds the GIL while it writes, or more memory than a chunk and one pod's or node's share
 """
-from heapfast._batch cimport ENTITY_NO_NODENAME, Batch, accelerator_t, frame_t, split_accelerator
+from heapfast._batch cimport Batch, accelerator_t, split_accelerator
+from heapfast._frame cimport ENTITY_NO_NODENAME, TIME_START, frame_t, has_column, sample_of, time_at, times_of
 from heapfast._text cimport text_ptr, text_t
 from heapfast._types cimport (
     KIND_NAMESPACE,
@@ -21,7 +22,6 @@ from heapfast._types cimport (
     SLOT_NONE,
     absent_i64,
     int64_t,
-    time_zero,
     uint32_t,
 )
 from heapfast.render._json cimport (
@@ -257,8 +257,8 @@ cdef class ExportWriter:
         cdef const frame_t* frame = &self.frames[kind]
         cdef const frame_t* resources = &self.frames[KIND_RESOURCE]
         cdef char start[TIME_MAX_LEN]
-        cdef Py_ssize_t start_len = write_time(time_zero() if frame.start_ns == NULL else frame.start_ns[slot], start)
-        cdef const int64_t* column
+        cdef Py_ssize_t start_len = write_time(time_at(times_of(frame, TIME_START), slot), start)
+        cdef int64_t bits
         cdef bint is_first = True
         cdef int i
         if not load_children(self.resources, frame, slot, resources, KIND_RESOURCE):
@@ -267,11 +267,11 @@ cdef class ExportWriter:
         self.is_first = False
         for i in range(N_EXPORTED):
             if EXPORTED[i].is_labeled:
-                if self.resources.n and resources.column[EXPORTED[i].metric] != NULL:
+                if self.resources.n and has_column(resources, EXPORTED[i].metric):
                     is_first = self._put_labeled(&EXPORTED[i], is_first)
                 continue
-            column = frame.column[EXPORTED[i].metric]
-            if column == NULL or column[slot] == absent_i64():
+            bits = sample_of(frame, EXPORTED[i].metric, slot)
+            if bits == absent_i64():
                 continue
             self._put_metric_key(&EXPORTED[i], is_first)
             is_first = False
@@ -279,7 +279,7 @@ cdef class ExportWriter:
                 self._put_times(start, start_len)
             else:
                 self._put_times(self.end, self.end_len)
-            self._put_value(&EXPORTED[i], column[slot])
+            self._put_value(&EXPORTED[i], bits)
             put_literal(self.buffer, b"]")
         put_literal(self.buffer, b'},"labels":{')
         return True
@@ -287,13 +287,14 @@ cdef class ExportWriter:
     # Points of one labelled metric, one a resource; true while nothing is written.
     cdef bint _put_labeled(self, const exported_t* exported, bint is_first) noexcept nogil:
         cdef const frame_t* resources = &self.frames[KIND_RESOURCE]
-        cdef const int64_t* column = resources.column[exported.metric]
+        cdef int64_t bits
         cdef bint is_open = False
         cdef uint32_t i
         cdef uint32_t slot
         for i in range(self.resources.n):
             slot = self.resources.items[i].slot
-            if column[slot] == absent_i64():
+            bits = sample_of(resources, exported.metric, slot)
+            if bits == absent_i64():
                 continue
             if is_open:
                 put_char(self.buffer, c",")
@@ -304,7 +305,7 @@ cdef class ExportWriter:
             put_literal(self.buffer, b',"labels":{')
             self._put_resource_labels(resources.type[slot], resources.name[slot])
             put_char(self.buffer, c"}")
-            self._put_value(exported, column[slot])
+            self._put_value(exported, bits)
         if is_open:
             put_char(self.buffer, c"]")
         return is_first and not is_open

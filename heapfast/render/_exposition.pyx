@@ -14,7 +14,8 @@ from libc.math cimport isinf, isnan
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport strlen
 
-from heapfast._batch cimport Batch, accelerator_t, frame_t, split_accelerator
+from heapfast._batch cimport Batch, accelerator_t, split_accelerator
+from heapfast._frame cimport frame_t, has_column, sample_of
 from heapfast._text cimport text_ptr, text_t
 from heapfast._types cimport (
     KIND_NAMESPACE,
@@ -201,17 +202,16 @@ cdef class ExpositionWriter:
     cdef void _write_family(self, const family_t* family, Py_ssize_t at_least) noexcept nogil:
         cdef int kind = KIND_RESOURCE if family.is_labeled else family.kind
         cdef const frame_t* frame = &self.frames[kind]
-        cdef const int64_t* column = frame.column[family.metric]
-        cdef const int64_t* twin = frame.column[family.twin] if family.twin >= 0 else NULL
+        cdef bint has_twin = family.twin >= 0 and has_column(frame, family.twin)
         cdef uint32_t slot = self.slot
         cdef bint is_float
         cdef int64_t bits
-        if column != NULL or twin != NULL:
+        if has_twin or has_column(frame, family.metric):
             while slot < frame.n and self.buffer.len < at_least:
                 is_float = family.is_float
-                bits = column[slot] if column != NULL else absent_i64()
-                if bits == absent_i64() and twin != NULL:
-                    bits = twin[slot]
+                bits = sample_of(frame, family.metric, slot)
+                if bits == absent_i64() and has_twin:
+                    bits = sample_of(frame, family.twin, slot)
                     is_float = not is_float
                 if bits != absent_i64() and self._is_wanted(family, slot):
                     self._write_sample(family, slot, bits, is_float)

@@ -8,7 +8,8 @@ Never   changes anything; all but strings are written without the GIL, so a thre
 """
 from libc.string cimport memcmp
 
-from heapfast._batch cimport Batch, frame_t, is_present
+from heapfast._batch cimport Batch
+from heapfast._frame cimport frame_t, is_present
 from heapfast._name_list cimport NameList
 from heapfast._text cimport text_t
 from heapfast._types cimport (

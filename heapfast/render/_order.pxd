@@ -1,5 +1,5 @@
 """Slots of a closed batch in the order of their names."""
-from heapfast._batch cimport frame_t
+from heapfast._frame cimport frame_t
 from heapfast._text cimport text_t
 from heapfast._types cimport uint32_t
 

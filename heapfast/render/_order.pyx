@@ -11,7 +11,8 @@ from libc.stdlib cimport free, qsort, realloc
 
 import array
 
-from heapfast._batch cimport Batch, frame_t, is_present
+from heapfast._batch cimport Batch
+from heapfast._frame cimport frame_t, is_present
 from heapfast._text cimport text_compare, text_t
 from heapfast._types cimport KIND_NAMESPACE, KIND_POD, uint32_t
 

@@ -6,7 +6,8 @@ Callers render/apis_metrics.py; api/metrics_v1alpha1.py for one object
 Source  spec/heapster-rest.md 9.2 and 9.5; B6 (a pod is shown when all its running containers have data)
 Never   sorts, selects, or reads the clock
 """
-from heapfast._batch cimport ENTITY_TERMINATED, Batch, frame_t, is_present
+from heapfast._batch cimport Batch
+from heapfast._frame cimport ENTITY_TERMINATED, frame_t, is_present, sample_of
 from heapfast._types cimport (
     KIND_NAMESPACE,
     KIND_NODE,
@@ -131,11 +132,9 @@ cdef class UsageWriter:
         cdef const frame_t* frame = &self.frames[kind]
         if not is_present(frame, slot):
             return False
-        if frame.column[M_CPU_USAGE_RATE] == NULL or frame.column[M_MEMORY_WORKING_SET] == NULL:
-            return False
         return (
-            frame.column[M_CPU_USAGE_RATE][slot] != absent_i64()
-            and frame.column[M_MEMORY_WORKING_SET][slot] != absent_i64()
+            sample_of(frame, M_CPU_USAGE_RATE, slot) != absent_i64()
+            and sample_of(frame, M_MEMORY_WORKING_SET, slot) != absent_i64()
         )
 
     cdef bint _is_shown(self, list containers) except -1:
@@ -237,12 +236,12 @@ cdef class UsageWriter:
         put_line(buffer, depth + 1)
         put_literal(buffer, b'"cpu": "')
         if reserve(buffer, QUANTITY_MAX_CHARS):
-            buffer.len += write_cpu_millicores(frame.column[M_CPU_USAGE_RATE][slot], buffer.data + buffer.len)
+            buffer.len += write_cpu_millicores(sample_of(frame, M_CPU_USAGE_RATE, slot), buffer.data + buffer.len)
         put_literal(buffer, b'",')
         put_line(buffer, depth + 1)
         put_literal(buffer, b'"memory": "')
         if reserve(buffer, QUANTITY_MAX_CHARS):
-            buffer.len += write_memory_bytes(frame.column[M_MEMORY_WORKING_SET][slot], buffer.data + buffer.len)
+            buffer.len += write_memory_bytes(sample_of(frame, M_MEMORY_WORKING_SET, slot), buffer.data + buffer.len)
         put_char(buffer, c'"')
         put_line(buffer, depth)
         put_char(buffer, c"}")

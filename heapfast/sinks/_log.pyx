@@ -6,7 +6,9 @@ Callers log.py; in a thread
 Source  spec/heapster-pipeline.md 7.8
 Never   lets a name break a line
 """
-from heapfast._batch cimport Batch, frame_t
+from heapfast._batch cimport Batch
+from heapfast._frame cimport TIME_SAMPLE, TIME_START, frame_t, time_at, times_of
+from heapfast._pack cimport samples_t
 from heapfast._types cimport (
     KIND_CLUSTER,
     KIND_NAMESPACE,
@@ -16,7 +18,6 @@ from heapfast._types cimport (
     SLOT_NONE,
     int64_t,
     span_t,
-    time_zero,
     uint8_t,
     uint32_t,
 )
@@ -82,9 +83,9 @@ cdef class LogWriter(BatchWriter):
         put_literal(out, b"MetricSet: ")
         self._put_key()
         put_literal(out, b"\n   Scrape time: ")
-        self._put_instant(frame.sample_ns)
+        self._put_instant(times_of(frame, TIME_SAMPLE))
         put_literal(out, b"\n   Create time: ")
-        self._put_instant(frame.start_ns)
+        self._put_instant(times_of(frame, TIME_START))
         put_literal(out, b"\n   Labels:\n")
         for i in range(self.set.n_labels):
             self._put_label(b"      ", self.set.labels[i].key, self.set.labels[i].value)
@@ -129,8 +130,8 @@ cdef class LogWriter(BatchWriter):
         put_line_text(self.out, value)
         put_char(self.out, c"\n")
 
-    cdef void _put_instant(self, const int64_t* column) noexcept nogil:
-        cdef int64_t time_ns = time_zero() if column == NULL else column[self.set.slot]
+    cdef void _put_instant(self, samples_t times) noexcept nogil:
+        cdef int64_t time_ns = time_at(times, self.set.slot)
         put_go_time(self.out, time_ns)
         put_char(self.out, c" ")
         put_int(self.out, time_ns)

@@ -15,6 +15,7 @@ Never   needs the GIL while it writes
 from libc.string cimport memcpy
 
 from heapfast._batch cimport Batch
+from heapfast._frame cimport TIME_START, time_at, times_of
 from heapfast._types cimport (
     KIND_NODE,
     KIND_RESOURCE,
@@ -181,8 +182,8 @@ cdef class OtlpWriter(BatchWriter):
         data_start = begin_message(out)
         put_char(out, TAG_DATA_POINTS)
         point_start = begin_message(out)
-        if self.is_sum[metric] and self.frames[self.set.kind].start_ns != NULL:
-            start_ns = self.frames[self.set.kind].start_ns[self.set.slot]
+        if self.is_sum[metric]:
+            start_ns = time_at(times_of(&self.frames[self.set.kind], TIME_START), self.set.slot)
             if start_ns != time_zero():
                 put_fixed64(out, TAG_START, start_ns)
         put_fixed64(out, TAG_TIME, self.timestamp_ns)

@@ -31,7 +31,8 @@ What a format can rely on: sets come in order of kind and slot, metrics in order
 is valid UTF-8 (other bytes have become U+FFFD), but may hold anything else, newlines too: escaping is the format's.
 Doubles are finite. A chunk ends with an entity, as soon as it has so many bytes or samples as `read` was asked for.
 """
-from heapfast._batch cimport Batch, frame_t
+from heapfast._batch cimport Batch
+from heapfast._frame cimport frame_t
 from heapfast._text cimport text_t
 from heapfast._types cimport N_METRICS, int64_t, span_t, uint8_t, uint32_t, uint64_t
 from heapfast.render._json cimport JsonBuffer, bits_to_double, buffer_t, put_double, put_int, put_raw

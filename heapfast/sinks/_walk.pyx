@@ -9,17 +9,8 @@ Never   holds the GIL while it walks, or changes the batch: each sink sees the l
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
-from heapfast._batch cimport (
-    ENTITY_NO_NODENAME,
-    ENTITY_UNSCHEDULABLE,
-    VOLUME_PREFIX_LEN,
-    Batch,
-    accelerator_t,
-    frame_t,
-    split_accelerator,
-    stored_of,
-    write_volume_id,
-)
+from heapfast._batch cimport VOLUME_PREFIX_LEN, Batch, accelerator_t, split_accelerator, write_volume_id
+from heapfast._frame cimport ENTITY_NO_NODENAME, ENTITY_UNSCHEDULABLE, frame_t, has_column, sample_of, stored_of
 from heapfast._text cimport text_t
 from heapfast._types cimport (
     KIND_CLUSTER,
@@ -138,7 +129,7 @@ cdef class BatchWriter:
         for name, metric in sorted([(name.encode(), metric) for metric, name in enumerate(names)]):
             is_there = False
             for kind in range(KIND_RESOURCE + 1):
-                is_there = is_there or self.frames[kind].column[metric] != NULL
+                is_there = is_there or has_column(&self.frames[kind], metric)
             text = wire_name(name.decode()) if is_there else None
             if text is not None:
                 self.name[metric] = self.keep(text)
@@ -334,9 +325,7 @@ cdef class BatchWriter:
         for i in range(-1 if even_empty else 0, self.n_metrics):
             if i >= 0:
                 metric = self.metrics[i]
-                if frame.column[metric] == NULL:
-                    continue
-                bits = frame.column[metric][slot]
+                bits = sample_of(frame, metric, slot)
                 if bits == absent_i64():
                     continue
             if not is_begun:

@@ -52,6 +52,18 @@ def test_a_column_leaning_on_a_newer_one_comes_back(values: Column, newer: Colum
     found, nbytes = roundtrip(values, newer)
     assert found == values
     assert nbytes <= min(most_bytes(len(values)), roundtrip(values)[1])
+    assert roundtrip(values, newer, are_packed=True) == (found, nbytes)
+
+
+@quick
+@given(columns, st.integers(0, 199), samples)
+@example([None] * 70, 100, None)
+@example([5] * 130, 129, 5)
+def test_packed_columns_of_which_little_changed_pack_as_plain_ones_do(
+    values: Column, slot: int, other: int | None
+) -> None:
+    newer = [*values[:slot], other, *values[slot + 1 :]] if slot < len(values) else values
+    assert roundtrip(values, newer, are_packed=True) == roundtrip(values, newer)
 
 
 @pytest.mark.parametrize("width", range(64))
