@@ -55,12 +55,13 @@ cdef class Closing:
     cdef int _run(self) noexcept nogil
     cdef int64_t _note(self, int processor, int64_t started_ns) noexcept nogil
     cdef int _enrich_and_sum(self) noexcept nogil
-    cdef int _identify_all(self) noexcept nogil
+    cdef int _link_all(self) noexcept nogil
+    cdef int _name_all(self) noexcept nogil
     cdef int _seal(self) noexcept nogil
-    cdef int _identify(self, int kind) noexcept nogil
-    cdef void _identify_by_answers(self, int kind) noexcept nogil
+    cdef int _link(self, int kind) noexcept nogil
+    cdef int _name(self, int kind) noexcept nogil
     cdef void _drop_replaced_resources(self) noexcept nogil
     cdef int _count(self) noexcept nogil
     cdef void _drop_empty_columns(self) noexcept nogil
-    cdef int _pack_own(self, int m) noexcept nogil
-    cdef int _pack(self) noexcept nogil
+    cdef int _pack_metric(self, int m) noexcept nogil
+    cdef int _pack_former(self, int kind, int m) noexcept nogil

@@ -17,8 +17,10 @@ from heapfast._frame cimport (
     ENTITY_KNOWN,
     frame_column,
     frame_fill,
+    frame_forget_answers,
     frame_images,
     frame_pack,
+    frame_pack_times,
     frame_reserve_blank,
     frame_seal,
     frame_t,
@@ -31,7 +33,6 @@ from heapfast._rates cimport add_rates
 from heapfast._ring cimport Packed
 from heapfast._side cimport carry_side, show_side_times
 from heapfast._sums cimport make_parents, sum_cluster, sum_namespaces, sum_nodes, sum_pods
-from heapfast._text cimport text_t
 from heapfast._types cimport (
     KIND_NAMESPACE,
     KIND_POD,
@@ -42,6 +43,8 @@ from heapfast._types cimport (
     M_MEMORY_PAGE_FAULTS,
     M_NETWORK_RX,
     M_NETWORK_TX_ERRORS,
+    M_UPTIME,
+    N_CATALOG,
     N_KINDS,
     N_METRICS,
     PRESENT_NO,
@@ -188,28 +191,32 @@ cdef class Closing:
         return {PROCESSORS[i]: self.took_ns[i] for i in range(N_PROCESSORS)}
 
     cdef int _run(self) noexcept nogil:
-        """Heapster's order, but that entities are named first, since two processors look at their owners.
+        """Heapster's order, but that owners come first, since two processors look at them, and names last.
 
-        And a metric is added up all the way before the next one is: so of those that are packed in the end, few columns
-        are plain at one time.
+        And a metric is added up all the way before the next one is: so that of those that are packed in the end, few
+        columns are plain at one time, and none when names come.
         """
         cdef int64_t started = monotonic_ns()
         cdef int kind
         for kind in range(N_KINDS):
             frame_fill(&self.batch.frame[kind])
-        if self._identify(KIND_NAMESPACE):
-            return -1
-        started = self._note(PROCESSOR_NAMESPACE_ENRICHER, started)
-        if self._identify_all():
+        if self._link_all():
             return -1
         started = self._note(PROCESSOR_POD_ENRICHER, started)
         if self.batch.side_ns and carry_side(self.batch, self.former):
+            return -1
+        # Rates take room, and nothing else asks for it; beside a side source it is not yet what it will be.
+        if not self.batch.side_ns and self._pack_metric(M_UPTIME):
             return -1
         if self.former is not None and add_rates(self.batch, self.former):
             return -1
         if self.batch.side_ns and show_side_times(self.batch):
             return -1
         started = self._note(PROCESSOR_RATES, started)
+        for kind in range(N_KINDS):
+            if frame_pack_times(&self.batch.frame[kind]):
+                return -1
+        started = self._note(PROCESSOR_PACKER, started)
         add_stubs(self.batch, self.entities)
         started = self._note(PROCESSOR_POD_ENRICHER, started)
         make_parents(self.batch)
@@ -220,7 +227,13 @@ cdef class Closing:
         if enrich_nodes(self.batch, self.entities):
             return -1
         started = self._note(PROCESSOR_NODE_AUTOSCALING, started)
-        if self._seal() or self._pack():
+        if self._name(KIND_NAMESPACE):
+            return -1
+        started = self._note(PROCESSOR_NAMESPACE_ENRICHER, started)
+        if self._name_all():
+            return -1
+        started = self._note(PROCESSOR_POD_ENRICHER, started)
+        if self._seal():
             return -1
         self._note(PROCESSOR_PACKER, started)
         return 0
@@ -247,7 +260,8 @@ cdef class Closing:
             if sum_cluster(self.batch, m):
                 return -1
             started = self._note(PROCESSOR_CLUSTER, started)
-            if is_enriched(m) and self._pack_own(m):
+            # A custom metric's twin of the other type is still to be summed, and looks at this one.
+            if m < N_CATALOG and self._pack_metric(m):
                 return -1
             started = self._note(PROCESSOR_PACKER, started)
         return 0
@@ -258,76 +272,98 @@ cdef class Closing:
         self.took_ns[processor] = self.took_ns[processor] + now_ns - started_ns
         return now_ns
 
-    cdef int _identify_all(self) noexcept nogil:
+    cdef int _link_all(self) noexcept nogil:
         cdef int kind
         for kind in range(N_KINDS):
-            if kind != KIND_NAMESPACE and self._identify(kind):
+            if self._link(kind):
                 return -1
         self._drop_replaced_resources()
+        for kind in range(N_KINDS):
+            frame_forget_answers(&self.batch.frame[kind])
+        return 0
+
+    cdef int _name_all(self) noexcept nogil:
+        cdef int kind
+        for kind in range(N_KINDS):
+            if kind != KIND_NAMESPACE and self._name(kind):
+                return -1
         return 0
 
     cdef int _seal(self) noexcept nogil:
         cdef int kind, m
         for kind in range(N_KINDS):
-            if index_children(self.batch.frame, kind):
+            if index_children(self.batch.frame, kind) or frame_pack_times(&self.batch.frame[kind]):
                 return -1
         self._count()
         self._drop_empty_columns()
         for m in range(N_METRICS):
-            if not is_leant_on(m) and not self.batch.metrics.is_float[m] and self._pack_own(m):
+            if self._pack_metric(m):
                 return -1
+            for kind in range(N_KINDS):
+                if self._pack_former(kind, m):
+                    return -1
         for kind in range(N_KINDS):
-            if frame_seal(&self.batch.frame[kind]):
+            frame_seal(&self.batch.frame[kind])
+        return 0
+
+    cdef int _pack_metric(self, int m) noexcept nogil:
+        """Packs a gauge of those that there are many of, in this batch, and in the former one against it."""
+        cdef int kind
+        for kind in range(KIND_POD, KIND_POD_CONTAINER + 1):
+            # Of what hardly ever changes nearly all blocks are packed to the same bytes; else plain numbers are nearer.
+            if is_enriched(m) and frame_pack(&self.batch.frame[kind], m):
+                return -1
+            if self._pack_former(kind, m):
+                return -1
+            if not is_leant_on(m) and not self.batch.metrics.is_float[m] and frame_pack(&self.batch.frame[kind], m):
                 return -1
         return 0
 
-    cdef int _pack_own(self, int m) noexcept nogil:
-        """Packs a metric of those that there are many of."""
-        return frame_pack(&self.batch.frame[KIND_POD_CONTAINER], m) or frame_pack(&self.batch.frame[KIND_POD], m)
-
     # -- who the entities are ------------------------------------------------------------------
 
-    cdef int _identify(self, int kind) noexcept nogil:
-        """Copies what names an entity, so that readers need no table (texts stay where they are)."""
+    cdef int _link(self, int kind) noexcept nogil:
+        """Copies whose an entity is, and what else the processors ask of it, so that nobody needs a table."""
         cdef frame_t* f = &self.batch.frame[kind]
         cdef table_t* t = &self.entities.table[kind]
-        cdef uint32_t n = f.n
+        cdef uint32_t n = f.n, i
         if (
             copy_to(<void**>&f.parent, t.parent, n, sizeof(uint32_t))
             or copy_to(<void**>&f.parent_kind, t.parent_kind, n, sizeof(uint8_t))
             or copy_to(<void**>&f.type, t.type, n, sizeof(uint8_t))
-            or copy_to(<void**>&f.name, t.name, n, sizeof(void*))
-            or copy_to(<void**>&f.labels, t.labels, n, sizeof(void*))
-            or copy_to(<void**>&f.stored, t.stored, n, sizeof(void*))
-            or copy_to(<void**>&f.hostname, t.hostname, n, sizeof(void*))
-            or copy_to(<void**>&f.host_id, t.host_id, n, sizeof(void*))
             or copy_to(<void**>&f.flags, t.flags, n, sizeof(uint8_t))
         ):
-            return -1
-        if kind == KIND_NAMESPACE and copy_to(<void**>&f.uid, t.uid, n, sizeof(void*)):
-            return -1
-        if kind == KIND_POD_CONTAINER and f.image == NULL and frame_images(f):
             return -1
         if kind == KIND_POD:
             f.create_ns = times(n)
             if f.create_ns == NULL:
                 return -1
-        if kind == KIND_POD or kind == KIND_POD_CONTAINER:
-            self._identify_by_answers(kind)
+            for i in range(n):
+                # A known pod has the UID of its object.
+                if f.flags[i] & ENTITY_KNOWN or f.uid[i] == NULL:
+                    f.uid[i] = t.uid[i]
         return 0
 
-    cdef void _identify_by_answers(self, int kind) noexcept nogil:
-        """A known pod has the UID of its object, a container the image of the answer, if it has one, even an empty."""
+    cdef int _name(self, int kind) noexcept nogil:
+        """The same for what an entity is called (texts stay where they are)."""
         cdef frame_t* f = &self.batch.frame[kind]
-        cdef text_t** uid = self.entities.table[kind].uid
-        cdef text_t** image = self.entities.table[kind].image
-        cdef uint32_t i
-        for i in range(f.n):
-            if kind == KIND_POD:
-                if f.flags[i] & ENTITY_KNOWN or f.uid[i] == NULL:
-                    f.uid[i] = uid[i]
-            elif f.image[i] == NULL:
-                f.image[i] = image[i]
+        cdef table_t* t = &self.entities.table[kind]
+        cdef uint32_t n = f.n, i
+        if (
+            copy_to(<void**>&f.name, t.name, n, sizeof(void*))
+            or copy_to(<void**>&f.labels, t.labels, n, sizeof(void*))
+            or copy_to(<void**>&f.stored, t.stored, n, sizeof(void*))
+            or copy_to(<void**>&f.hostname, t.hostname, n, sizeof(void*))
+            or copy_to(<void**>&f.host_id, t.host_id, n, sizeof(void*))
+            or (kind == KIND_NAMESPACE and copy_to(<void**>&f.uid, t.uid, n, sizeof(void*)))
+            or (kind == KIND_POD_CONTAINER and f.image == NULL and frame_images(f))
+        ):
+            return -1
+        if kind == KIND_POD_CONTAINER:
+            for i in range(n):
+                # The image of the answer, if it had one, even an empty.
+                if f.image[i] == NULL:
+                    f.image[i] = t.image[i]
+        return 0
 
     cdef void _drop_replaced_resources(self) noexcept nogil:
         """Where two answers of one tick name an entity, the later stands alone: so do its resources."""
@@ -371,23 +407,13 @@ cdef class Closing:
                     free(f.column[m])
                     f.column[m] = NULL
 
-    cdef int _pack(self) noexcept nogil:
-        cdef int kind, m
-        cdef frame_t* old
-        cdef frame_t* new
+    cdef int _pack_former(self, int kind, int m) noexcept nogil:
+        """Packs a column of the former batch, once."""
         cdef packed_t* packed
-        if self.former is None:
+        if self.former is None or self.packed.column[kind][m] != NULL or not has_column(&self.former.frame[kind], m):
             return 0
-        for kind in range(N_KINDS):
-            old = &self.former.frame[kind]
-            new = &self.batch.frame[kind]
-            for m in range(N_METRICS):
-                if not has_column(old, m):
-                    continue
-                packed = <packed_t*>malloc(sizeof(packed_t))
-                if packed == NULL:
-                    return -1
-                self.packed.column[kind][m] = packed
-                if pack_column(samples_of(old, m), samples_of(new, m), packed):
-                    return -1
-        return 0
+        packed = <packed_t*>malloc(sizeof(packed_t))
+        if packed == NULL:
+            return -1
+        self.packed.column[kind][m] = packed
+        return pack_column(samples_of(&self.former.frame[kind], m), samples_of(&self.batch.frame[kind], m), packed)

@@ -136,7 +136,9 @@ cdef void frame_fill_chunk(frame_t* frame, uint32_t chunk) noexcept nogil
 cdef int64_t* frame_column(frame_t* frame, int metric) noexcept nogil   # made on demand; NULL: no memory
 cdef int frame_pack(frame_t* frame, int metric) noexcept nogil          # a column that changes no more
 cdef int frame_images(frame_t* frame) noexcept nogil                    # makes the column of images, with none in it
-cdef int frame_seal(frame_t* frame) noexcept nogil                      # lets go of what only an open frame needs
+cdef int frame_pack_times(frame_t* frame) noexcept nogil                # once nothing compares them any more
+cdef void frame_forget_answers(frame_t* frame) noexcept nogil           # once nothing is replaced any more
+cdef void frame_seal(frame_t* frame) noexcept nogil                     # lets go of what only an open frame needs
 cdef void frame_clear(frame_t* frame) noexcept nogil                    # frees all that it has
 cdef void clear_frames(frame_t* frames) noexcept nogil                  # of all kinds
 cdef void free_frames(void* frames) noexcept nogil                      # those as well

@@ -231,14 +231,20 @@ cdef samples_t times_of(const frame_t* frame, time_t which) noexcept nogil:
     return out
 
 
-cdef int frame_seal(frame_t* frame) noexcept nogil:
+cdef void frame_forget_answers(frame_t* frame) noexcept nogil:
     free(frame.answer)
+    frame.answer = NULL
+
+
+cdef void frame_seal(frame_t* frame) noexcept nogil:
     free(frame.renewed)
     free(frame.answered)
-    frame.answer = NULL
     frame.renewed = NULL
     frame.answered = NULL
-    if frame.has_side:
+
+
+cdef int frame_pack_times(frame_t* frame) noexcept nogil:
+    if frame.has_side or frame.sample_ns == NULL:
         return 0
     if has_times(frame):
         return (

@@ -53,7 +53,9 @@ cdef inline uint64_t load_block(
     first = heapfast_ctz64(mask)
     for i in range(64):
         plain[i] = <uint64_t>value[i if (mask >> i) & 1 else first]
-        delta[i] = plain[i]
+    if n_newer == 0:
+        return mask
+    memcpy(delta, plain, 64 * sizeof(uint64_t))
     for i in range(n_newer):
         base = 0 if newer[i] == absent_i64() else <uint64_t>newer[i]
         delta[i] -= base
@@ -161,6 +163,7 @@ cdef int pack_column(samples_t value, samples_t newer, packed_t* out) noexcept n
     cdef uint32_t block, start, used = 0
     cdef int width, width_delta
     cdef block_t* b
+    cdef const block_t* from_packed
     memset(out, 0, sizeof(packed_t))
     out.block = <block_t*>calloc(n_blocks if n_blocks else 1, sizeof(block_t))
     # As much as a column can need. Not shrunk but copied below: columns that stay, each cut off a block of full size,
@@ -193,7 +196,12 @@ cdef int pack_column(samples_t value, samples_t newer, packed_t* out) noexcept n
         )
         if b.mask == 0:
             continue
-        width = measure(plain, &base, &shift)
+        if value.packed == NULL:
+            width = measure(plain, &base, &shift)
+        else:
+            # Measured already, when it was packed on its own.
+            from_packed = &value.packed.block[block]
+            width, base, shift = from_packed.width, <uint64_t>from_packed.base, from_packed.shift
         if start < n_newer and width:
             width_delta = measure(delta, &base_delta, &shift_delta)
             if width_delta < width:

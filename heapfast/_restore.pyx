@@ -326,10 +326,10 @@ cdef class Restoring(StoredReader):
             return
         closing = Closing(self.store.entities, self.newest, None)
         with nogil:
-            failed = closing._identify(KIND_NAMESPACE) or closing._identify_all()
+            failed = closing._link_all()
             if not failed:
                 self._prune()
-                failed = closing._seal()
+                failed = closing._name(KIND_NAMESPACE) or closing._name_all() or closing._seal()
         if failed:
             raise MemoryError("cannot restore the newest batch: out of memory")
 
