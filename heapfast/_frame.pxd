@@ -44,10 +44,10 @@ cdef struct frame_t:
     text_t** host_id           # nodes; NULL = no API object
     uint32_t* node             # slot of the API node whose target reported it; SLOT_NONE where there was none; not on
                                # resources
+    uint8_t* flags             # ENTITY_*
     # Only while open, and told by the answers themselves: tables may know of newer ones when the batch is closed.
     uint32_t* answer           # which call of ingest it came with last
     uint8_t* renewed           # pods: 1 = the answers told another UID than those before
-    uint8_t* flags             # ENTITY_*
     # Only where a side source is scraped beside the main one (see _side.pxd), and not on resources
     uint8_t has_side
     uint8_t* origin            # ORIGIN_*, as bits
