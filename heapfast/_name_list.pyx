@@ -38,12 +38,13 @@ cdef enum:
 cdef int _compare(const void* a, const void* b) noexcept nogil:
     cdef const span_t* left = <const span_t*>a
     cdef const span_t* right = <const span_t*>b
-    cdef int order = memcmp(left.ptr, right.ptr, min(left.len, right.len))
+    cdef uint32_t n = min(left.len, right.len)
+    cdef int order = memcmp(left.ptr, right.ptr, n) if n else 0
     return order if order else (left.len > right.len) - (left.len < right.len)
 
 
 cdef inline bint _is_same(const span_t* a, const span_t* b) noexcept nogil:
-    return a.len == b.len and memcmp(a.ptr, b.ptr, a.len) == 0
+    return a.len == b.len and (a.len == 0 or memcmp(a.ptr, b.ptr, a.len) == 0)
 
 
 cdef class NameList:
@@ -251,7 +252,8 @@ cdef class NameList:
         for i in range(self.n):
             if i and _is_same(&span[i - 1], &span[i]):
                 continue
-            memcpy(sorted_data + start, span[i].ptr, span[i].len)
+            if span[i].len:
+                memcpy(sorted_data + start, span[i].ptr, span[i].len)
             start += span[i].len
             self.end[n] = start
             n += 1

@@ -105,8 +105,9 @@ cdef int keep_main_times(frame_t* f) noexcept nogil:
     f.main_start_ns = <int64_t*>malloc((<size_t>f.n + 1) * sizeof(int64_t))
     if f.main_sample_ns == NULL or f.main_start_ns == NULL:
         return -1
-    memcpy(f.main_sample_ns, f.sample_ns, f.n * sizeof(int64_t))
-    memcpy(f.main_start_ns, f.start_ns, f.n * sizeof(int64_t))
+    if f.n:                    # an empty frame has no times to copy from
+        memcpy(f.main_sample_ns, f.sample_ns, f.n * sizeof(int64_t))
+        memcpy(f.main_start_ns, f.start_ns, f.n * sizeof(int64_t))
     return 0
 
 

@@ -18,7 +18,7 @@ from heapfast._expected cimport expected_t
 from heapfast._frame cimport frame_t
 from heapfast._latest cimport Latest
 from heapfast._prefetch cimport prefetch
-from heapfast._text cimport text_ptr, text_t
+from heapfast._text cimport text_t
 from heapfast._types cimport (
     KIND_NAMESPACE,
     KIND_POD,
@@ -57,9 +57,9 @@ cdef inline void warm_pod(table_t* t, uint32_t slot, const row_t* row) noexcept 
 
 
 cdef inline void warm_text(const text_t* text, uint32_t len) noexcept nogil:
-    """One of that length, which often begins in one line and ends in the next."""
+    """One of that length, which often begins in one line and ends in the next. Where there is none, both are vain."""
     prefetch(text)
-    prefetch(text_ptr(text) + len)
+    prefetch(<const char*>(<size_t>text + sizeof(text_t) + len))
 
 
 cdef inline void warm_container(table_t* t, uint32_t slot) noexcept nogil:

@@ -187,8 +187,9 @@ cdef class RemoteWriter(BatchWriter):
         at += self.before.len
         memcpy(at, name.ptr, name.len)
         at += name.len
-        memcpy(at, self.shared.data, self.shared.len)
-        at += self.shared.len
+        if self.shared.len:
+            memcpy(at, self.shared.data, self.shared.len)
+            at += self.shared.len
         at[0] = 0x12
         at[1] = <char>n_sample     # 20 at the most: one byte
         at[2] = 0x09
