@@ -1,6 +1,6 @@
 """What benches write down, and the table of bench/README.md that is made of it.
 
-In      bench/results/micro.json and macro.json, whichever are there
+In      bench/results/micro.json, macro.json and macro-history.json, whichever are there
 Out     the lines between README.md's markers
 Callers bench/command.py (`heapfast bench report`), bench/report; bench/micro and bench/macro write the files
 Source  budgets: design section 10; of a fetch, section 3; of auth, bench/micro/auth.py
@@ -19,6 +19,9 @@ from bench.compare.rounds import CompareResults
 from bench.compare.summary import summarise
 from bench.curves.records import ROUND, CurveResults
 from bench.provenance import Provenance
+
+#: Of `heapfast bench macro k8s-limit --mode metrics-server --ticks 60 --json bench/results/macro-history.json`.
+HISTORY: Final = "macro-history"
 
 RESULTS: Final = Path(__file__).with_name("results")
 README: Final = Path(__file__).with_name("README.md")
@@ -76,6 +79,7 @@ class Macro(NamedTuple):
     scenario: str
     mode: str
     figure: str
+    file: str = "macro"
 
 
 class Compared(NamedTuple):
@@ -195,6 +199,11 @@ ROWS: Final[tuple[tuple[str, str, tuple[Place, ...]], ...]] = (
         tuple(Macro("k8s-limit", "metrics-server", f"{when}_mib") for when in ("rss", "rss_max", "peak_rss")),
     ),
     (
+        "the same with 15 minutes of CPU and memory history: between scrapes, the most in a round",
+        "≤ 763 (800 MB)",
+        tuple(Macro("k8s-limit", "metrics-server", figure, HISTORY) for figure in ("rss_mib", "rss_max_mib")),
+    ),
+    (
         "for how long the kubelet had a newer number than the one read, s, median: 100, 1,000, 5,000 nodes",
         "≤ 2",
         tuple(Compared(name, "heapfast", "overdue_p50") for name in ("hundred", "thousand", "k8s-limit")),
@@ -231,8 +240,8 @@ def micro_results() -> MicroResults | None:
     return msgspec.json.decode(path.read_bytes(), type=MicroResults) if path.exists() else None
 
 
-def macro_results() -> MacroResults | None:
-    path = RESULTS / "macro.json"
+def macro_results(file: str = "macro") -> MacroResults | None:
+    path = RESULTS / f"{file}.json"
     return msgspec.json.decode(path.read_bytes(), type=MacroResults) if path.exists() else None
 
 
@@ -264,6 +273,8 @@ def find(place: Place, micro: MicroResults | None, macro: MacroResults | None) -
     if isinstance(place, Micro):
         measured = micro.benches.get(place.bench) if micro else None
         return spread(measured.figures[place.figure]) if measured else "-"
+    if place.file != "macro":
+        macro = macro_results(place.file)
     for row in macro.scenarios if macro else ():
         if (row["scenario"], row["mode"]) == (place.scenario, place.mode):
             value: Any = row
@@ -315,6 +326,10 @@ def lines(micro: MicroResults | None, macro: MacroResults | None) -> Iterator[st
                 earlier.setdefault(row["commit"][:10], []).append(f"{row['scenario']} as {row['mode']}")
         for commit, rows in earlier.items():
             yield f"From an earlier run, of commit {commit}: {', '.join(rows)}."
+    history = macro_results(HISTORY)
+    if history:
+        yield ""
+        yield f"With history: {about(history.provenance)}; one run of a quarter of an hour."
 
 
 def about(where: Provenance) -> str:
