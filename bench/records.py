@@ -315,7 +315,8 @@ def lines(micro: MicroResults | None, macro: MacroResults | None) -> Iterator[st
         loads = [load for bench in micro.benches.values() for load in bench.load_averages]
         runs = max(len(bench.load_averages) for bench in micro.benches.values())
         yield ""
-        yield f"Stages: {about(micro.provenance)}; {runs} runs, load average {spread(loads)}."
+        how_often = "one run" if runs == 1 else f"{runs} runs"
+        yield f"Stages: {about(micro.provenance)}; {how_often}, load average {spread(loads)}."
     if macro:
         loads = [row["load_average"] for row in macro.scenarios]
         yield ""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench import records
 from bench.curves.measuring import CURVES
 from bench.provenance import provenance
 from bench.records import (
@@ -79,7 +80,14 @@ def test_the_table_says_on_what_machine_and_beside_how_much_else(micro: MicroRes
 def test_what_is_from_an_earlier_run_is_named(macro: MacroResults) -> None:
     old = MacroResults(macro.provenance, [*macro.scenarios, macro.scenarios[0] | {"commit": "0123456789abcdef"}])
     assert "earlier" not in "\n".join(lines(None, macro))
-    assert list(lines(None, old))[-1] == "From an earlier run, of commit 0123456789: hundred as heapster."
+    assert "From an earlier run, of commit 0123456789: hundred as heapster." in list(lines(None, old))
+
+
+def test_memory_with_history_is_of_a_run_of_its_own(macro: MacroResults, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = macro.scenarios[0] | {"rss_mib": 425.0}
+    monkeypatch.setattr(records, "macro_results", {"history": MacroResults(macro.provenance, [row])}.get)
+    assert find(Macro(row["scenario"], row["mode"], "rss_mib", "history"), None, macro) == "425"
+    assert find(Macro(row["scenario"], row["mode"], "rss_mib", "other"), None, macro) == "-"
 
 
 def test_every_row_is_of_a_bench_and_a_scenario_that_exist() -> None:
