@@ -38,11 +38,6 @@ from heapfast._types cimport (
     KIND_POD,
     KIND_POD_CONTAINER,
     KIND_RESOURCE,
-    M_CPU_USAGE,
-    M_MEMORY_MAJOR_PAGE_FAULTS,
-    M_MEMORY_PAGE_FAULTS,
-    M_NETWORK_RX,
-    M_NETWORK_TX_ERRORS,
     M_UPTIME,
     N_CATALOG,
     N_KINDS,
@@ -50,6 +45,7 @@ from heapfast._types cimport (
     PRESENT_NO,
     absent_i64,
     int64_t,
+    is_counter,
     time_zero,
     uint8_t,
     uint32_t,
@@ -93,16 +89,6 @@ cdef int64_t* times(uint32_t n) noexcept nogil:
         for i in range(n):
             filled[i] = time_zero()
     return filled
-
-
-cdef inline bint is_leant_on(int metric) noexcept nogil:
-    """The counters, which the rates of the next batch are made of; they change in most of their bits anyway."""
-    return (
-        metric == M_CPU_USAGE
-        or metric == M_MEMORY_PAGE_FAULTS
-        or metric == M_MEMORY_MAJOR_PAGE_FAULTS
-        or M_NETWORK_RX <= metric <= M_NETWORK_TX_ERRORS
-    )
 
 
 cdef inline int64_t monotonic_ns() noexcept nogil:
@@ -205,9 +191,11 @@ cdef class Closing:
         started = self._note(PROCESSOR_POD_ENRICHER, started)
         if self.batch.side_ns and carry_side(self.batch, self.former):
             return -1
+        started = self._note(PROCESSOR_RATES, started)
         # Rates take room, and nothing else asks for it; beside a side source it is not yet what it will be.
         if not self.batch.side_ns and self._pack_metric(M_UPTIME):
             return -1
+        started = self._note(PROCESSOR_PACKER, started)
         if self.former is not None and add_rates(self.batch, self.former):
             return -1
         if self.batch.side_ns and show_side_times(self.batch):
@@ -315,7 +303,8 @@ cdef class Closing:
                 return -1
             if self._pack_former(kind, m):
                 return -1
-            if not is_leant_on(m) and not self.batch.metrics.is_float[m] and frame_pack(&self.batch.frame[kind], m):
+            # The next batch's rates lean on counters, and most of their bits differ anyway.
+            if not is_counter(m) and not self.batch.metrics.is_float[m] and frame_pack(&self.batch.frame[kind], m):
                 return -1
         return 0
 

@@ -105,7 +105,17 @@ cdef inline samples_t samples_of(const frame_t* frame, int metric) noexcept nogi
 
 
 # The times of a frame; neither plain nor packed where it has none. Borrowed from it.
-cdef samples_t times_of(const frame_t* frame, time_t which) noexcept nogil
+cdef inline samples_t times_of(const frame_t* frame, time_t which) noexcept nogil:
+    cdef samples_t out
+    if which == TIME_SAMPLE:
+        out.plain = frame.sample_ns
+    elif which == TIME_START:
+        out.plain = frame.start_ns
+    else:
+        out.plain = frame.since_ns
+    out.packed = frame.packed_time[<int>which]
+    out.n = frame.n if out.plain != NULL or out.packed != NULL else 0
+    return out
 
 
 # Time of a slot; time_zero() = none.

@@ -218,19 +218,6 @@ cdef int pack_times(frame_t* frame, time_t which, int64_t** times) noexcept nogi
     return 0
 
 
-cdef samples_t times_of(const frame_t* frame, time_t which) noexcept nogil:
-    cdef samples_t out
-    if which == TIME_SAMPLE:
-        out.plain = frame.sample_ns
-    elif which == TIME_START:
-        out.plain = frame.start_ns
-    else:
-        out.plain = frame.since_ns
-    out.packed = frame.packed_time[<int>which]
-    out.n = frame.n if out.plain != NULL or out.packed != NULL else 0
-    return out
-
-
 cdef void frame_forget_answers(frame_t* frame) noexcept nogil:
     free(frame.answer)
     frame.answer = NULL
@@ -265,8 +252,6 @@ cdef int frame_pack_times(frame_t* frame) noexcept nogil:
 cdef bint has_times(const frame_t* frame) noexcept nogil:
     """Whether anybody has a time of a sample or of a start."""
     cdef uint32_t i
-    if frame.sample_ns == NULL:
-        return False
     for i in range(frame.n):
         if frame.sample_ns[i] != time_zero() or frame.start_ns[i] != time_zero():
             return True

@@ -171,6 +171,7 @@ cdef int carry_kind(
     cdef uint32_t n = min(f.n, old.n)
     cdef uint32_t i
     cdef int m
+    cdef int64_t value
     cdef int64_t* column
     for i in range(n):
         if f.origin[i] & ORIGIN_SIDE or not old.origin[i] & (ORIGIN_SIDE | ORIGIN_CARRIED):
@@ -193,8 +194,10 @@ cdef int carry_kind(
         if column == NULL:
             return -1
         for i in range(n):
-            if f.origin[i] & ORIGIN_CARRIED and sample_of(old, m, i) != absent_i64():
-                column[i] = sample_of(old, m, i)
+            if f.origin[i] & ORIGIN_CARRIED:
+                value = sample_of(old, m, i)
+                if value != absent_i64():
+                    column[i] = value
     return 0
 
 

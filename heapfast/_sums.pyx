@@ -18,32 +18,22 @@ from heapfast._types cimport (
     KIND_POD,
     KIND_POD_CONTAINER,
     M_CPU_REQUEST,
-    M_CPU_USAGE,
     M_CPU_USAGE_RATE,
     M_MEMORY_LIMIT,
-    M_MEMORY_MAJOR_PAGE_FAULTS,
-    M_MEMORY_PAGE_FAULTS,
     M_MEMORY_USAGE,
-    M_NETWORK_RX,
-    M_NETWORK_TX_ERRORS,
     M_UPTIME,
     PRESENT_MADE,
     PRESENT_NO,
     SLOT_NONE,
     int64_t,
+    is_counter,
     uint32_t,
 )
 
 
 cdef inline bint is_own_cumulative(int metric) noexcept nogil:
     """The standard counters, which pods do not inherit from their containers (spec 5.4)."""
-    return (
-        metric == M_UPTIME
-        or metric == M_CPU_USAGE
-        or metric == M_MEMORY_PAGE_FAULTS
-        or metric == M_MEMORY_MAJOR_PAGE_FAULTS
-        or M_NETWORK_RX <= metric <= M_NETWORK_TX_ERRORS
-    )
+    return metric == M_UPTIME or is_counter(metric)
 
 
 cdef int add(Batch batch, int child, int parent, int metric, const uint32_t* owner) noexcept nogil:

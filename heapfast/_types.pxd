@@ -74,6 +74,16 @@ cdef enum:
     N_METRICS = 256            # room for 212 custom metrics; further ones are dropped and counted
 
 
+# The counters of an entity, which its rates are made of. Uptime grows too, but has none.
+cdef inline bint is_counter(int metric) noexcept nogil:
+    return (
+        metric == M_CPU_USAGE
+        or metric == M_MEMORY_PAGE_FAULTS
+        or metric == M_MEMORY_MAJOR_PAGE_FAULTS
+        or M_NETWORK_RX <= metric <= M_NETWORK_TX_ERRORS
+    )
+
+
 # What a resource is; its kind of label follows from it.
 cdef enum:
     RESOURCE_FILESYSTEM = 0    # resource_id = id
